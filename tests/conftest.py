@@ -1,0 +1,21 @@
+"""What every test shares: the backend under test and fixed seeds."""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("MPLBACKEND", "agg")
+
+import keras
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def reproducible():
+    """Seed everything and leave no global state behind."""
+    keras.utils.set_random_seed(0)
+    policy = keras.config.dtype_policy()
+    data_format = keras.config.image_data_format()
+    yield
+    keras.config.set_dtype_policy(policy)
+    keras.config.set_image_data_format(data_format)
+    keras.utils.clear_session()
