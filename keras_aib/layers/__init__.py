@@ -1,8 +1,6 @@
 """Information-bottleneck layers, one public class a file."""
 
-from keras_aib.layers.anchor_quantizer import (
-    AnchorQuantizer as AnchorQuantizer,
-)
+from keras_aib.layers.anchor_quantizer import AnchorQuantizer as AnchorQuantizer
 from keras_aib.layers.bottleneck_attention import (
     BottleneckAttention as BottleneckAttention,
 )

@@ -136,7 +136,9 @@ class GaussianBottleneck(RatedLayer):
         """
         if not self.built:
             self.build(ops.shape(inputs))
-        mean, raw = ops.split(at_least_float32(self.encoder(inputs)), 2, axis=-1)
+        mean, raw = ops.split(
+            at_least_float32(self.encoder(inputs)), 2, axis=-1
+        )
         return mean, ops.softplus(raw + self.stddev_offset)
 
     def kl(self, mean: Any, stddev: Any) -> Any:

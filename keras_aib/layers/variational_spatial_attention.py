@@ -115,7 +115,9 @@ class VariationalSpatialAttention(RatedLayer):
         map_shape[channel_axis] = 1
         if not self.score_network.built:
             self.score_network.build(features_shape)
-        received = tuple(self.score_network.compute_output_shape(features_shape))
+        received = tuple(
+            self.score_network.compute_output_shape(features_shape)
+        )
         if received != tuple(map_shape):
             raise ValueError(
                 "`score_network` must give one logit at every position, shape "

@@ -32,9 +32,7 @@ def kl_to_standard_normal(mean: Any, stddev: Any) -> Any:
     """
     mean = at_least_float32(mean)
     stddev = at_least_float32(stddev)
-    return 0.5 * (
-        ops.square(stddev) + ops.square(mean) - 1.0
-    ) - ops.log(stddev)
+    return 0.5 * (ops.square(stddev) + ops.square(mean) - 1.0) - ops.log(stddev)
 
 
 def reparameterize(mean: Any, stddev: Any, noise: Any) -> Any:
@@ -63,6 +61,6 @@ def reparameterize(mean: Any, stddev: Any, noise: Any) -> Any:
     ops.reparameterize([0.0, 3.0], [1.0, 0.1], noise)  # four samples of two
     ```
     """
-    return at_least_float32(mean) + at_least_float32(
-        stddev
-    ) * at_least_float32(noise)
+    return at_least_float32(mean) + at_least_float32(stddev) * at_least_float32(
+        noise
+    )

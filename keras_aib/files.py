@@ -1,0 +1,57 @@
+"""Files that are either whole or not there."""
+
+import contextlib
+import hashlib
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+
+@contextlib.contextmanager
+def written_whole(path: str | os.PathLike) -> Iterator[Path]:
+    """Write a file or folder under a temporary name, then rename it.
+
+    If the block raises, say because the disk is full, what stood at `path`
+    before is still there and nothing half written remains.
+
+    Args:
+        path: Where the result should be. Parent folders are made.
+
+    Yields:
+        A path in the same folder, with the same suffix, to write to.
+
+    Example:
+
+    ```python
+    from keras_aib.files import written_whole
+
+    with written_whole("/tmp/notes.txt") as path:
+        path.write_text("all or nothing")
+    ```
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    tag = uuid.uuid4().hex[:8]
+    temporary = path.with_name(f".{path.stem}-{tag}{path.suffix}")
+    try:
+        yield temporary
+        if temporary.is_dir() and path.is_dir():
+            previous = path.with_name(f".{path.stem}-{tag}-previous")
+            os.replace(path, previous)
+            os.replace(temporary, path)
+            shutil.rmtree(previous)
+        else:
+            os.replace(temporary, path)
+    finally:
+        if temporary.is_dir():
+            shutil.rmtree(temporary)
+        else:
+            temporary.unlink(missing_ok=True)
+
+
+def sha256(path: str | os.PathLike) -> str:
+    """Hexadecimal SHA-256 of a file."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

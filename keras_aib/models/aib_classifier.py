@@ -1,0 +1,438 @@
+"""An image classifier that attends through an information bottleneck."""
+
+import os
+from types import SimpleNamespace
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_aib.layers import BottleneckAttention
+from keras_aib.layers import GaussianBottleneck
+from keras_aib.layers.rated_layer import check_num_samples
+from keras_aib.models.bottleneck_model import BottleneckModel
+from keras_aib.models.checks import check_images
+from keras_aib.models.graph import as_functional
+from keras_aib.models.graph import final_output
+from keras_aib.models.graph import find_insertion_point
+from keras_aib.models.monte_carlo import MonteCarlo
+from keras_aib.models.presets import load_preset
+from keras_aib.models.presets import save_preset
+from keras_aib.models.trainable_state import frozen_layers
+from keras_aib.models.trainable_state import restore_frozen_layers
+from keras_aib.models.wiring import Wiring
+
+POOLING = {
+    "avg": keras.layers.GlobalAveragePooling2D,
+    "max": keras.layers.GlobalMaxPooling2D,
+    "flatten": keras.layers.Flatten,
+}
+
+
+@keras.saving.register_keras_serializable(package="keras_aib")
+class AIBClassifier(BottleneckModel):
+    """A backbone with bottleneck attention inside and a bottleneck on top.
+
+    The attention multiplies one feature map of the backbone by a score per
+    position; what the rest of the backbone makes of it is pooled, encoded as a
+    Gaussian latent whose rate costs `beta` per nat, and decoded to logits. So
+    every prediction comes with the map of where the model looked. From
+    [Lai et al., 2021](https://arxiv.org/abs/2108.03418).
+
+    The backbone is traced again with its own layers: weights are shared with
+    `backbone`, and freezing its layers freezes them here.
+
+    Args:
+        backbone: A functional Keras model from images to a feature map, tokens
+            or a vector: KerasHub, KerasCV, keras.applications or your own.
+        num_classes: Number of classes.
+        attention_layer: Where the attention goes: a level of the backbone
+            (`"P4"`), a layer name, or `None` for its output.
+        num_anchors: Number of anchor values of the scores, or `None` for
+            continuous scores.
+        latent_dim: Width of the latent.
+        beta: Price of the latent's rate, in loss per nat.
+        pooling: `"avg"`, `"max"` or `"flatten"`: how the last map becomes a
+            vector.
+        activation: Activation of the output. `None` gives logits.
+        preprocessor: Layer from pixels 0..255 to what the backbone expects,
+            made part of the model. `None` if the backbone takes pixels.
+        score_network: See `layers.VariationalSpatialAttention`.
+        kernel_size: See `layers.VariationalSpatialAttention`.
+        stddev_offset: See `layers.VariationalSpatialAttention` and
+            `layers.GaussianBottleneck`.
+        codebook_weight: See `layers.AnchorQuantizer`.
+        commitment_weight: See `layers.AnchorQuantizer`.
+        anchor_gradient_scale: See `layers.AnchorQuantizer`.
+        kl_scale: See `layers.GaussianBottleneck`.
+        num_prefix_tokens: For vision transformers: class, distillation and
+            register tokens before the patches. `None` to infer it.
+        data_format: Where the channels of images and feature maps are. `None`
+            to ask the backbone, else `keras.config.image_data_format()`.
+        seed: Integer for reproducible draws.
+
+    Call arguments:
+        images: Pixels 0..255, integers or floats.
+        training: In training scores and latent are sampled.
+
+    Input shape:
+        `(batch, height, width, channels)`, sizes as the backbone takes them.
+
+    Output shape:
+        `(batch, num_classes)`.
+
+    Raises:
+        TypeError: If `backbone` is no Keras model or images are no numbers.
+        ValueError: If the backbone cannot be traced, `attention_layer` does
+            not exist or does not feed the output, or an option is wrong.
+
+    Example:
+
+    ```python
+    import keras
+    import numpy as np
+    from keras_aib.models import AIBClassifier
+
+    backbone = keras.applications.MobileNetV2(
+        input_shape=(64, 64, 3), include_top=False, weights=None, alpha=0.35
+    )
+    model = AIBClassifier(
+        backbone,
+        num_classes=3,
+        attention_layer="block_13_expand_relu",
+        preprocessor=keras.layers.Rescaling(1 / 127.5, offset=-1.0),
+    )
+    images = np.random.uniform(0, 255, size=(2, 64, 64, 3))
+    logits = model.predict(images)  # (2, 3)
+    maps = model.attention(images)  # {"mean": (2, 4, 4), ...}
+    ```
+    """
+
+    def __init__(
+        self,
+        backbone: keras.Model,
+        num_classes: int,
+        attention_layer: str | None = None,
+        num_anchors: int | None = 20,
+        latent_dim: int = 256,
+        beta: float = 1e-4,
+        pooling: str = "avg",
+        activation: Any = None,
+        preprocessor: keras.layers.Layer | None = None,
+        score_network: keras.layers.Layer | None = None,
+        kernel_size: int | tuple[int, int] = 3,
+        stddev_offset: float = -5.0,
+        codebook_weight: float = 0.4,
+        commitment_weight: float = 0.1,
+        anchor_gradient_scale: float = 1e-4,
+        kl_scale: str = "stddev",
+        num_prefix_tokens: int | None = None,
+        data_format: str | None = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        arguments = {
+            name: value
+            for name, value in locals().items()
+            if name not in ("self", "kwargs", "__class__")
+        }
+        functional = as_functional(backbone)
+        _check_options(num_classes, pooling, preprocessor)
+        data_format = (
+            data_format
+            or getattr(backbone, "data_format", None)
+            or keras.config.image_data_format()
+        )
+        policy = keras.dtype_policies.get(kwargs.pop("dtype", None))
+        point, features = None, final_output(functional)
+        pooled_format = _map_format(features, data_format)
+        if attention_layer is not None:
+            point = find_insertion_point(functional, attention_layer)
+            features = point.tensor
+        attention_block = BottleneckAttention(
+            num_anchors=num_anchors,
+            score_network=score_network,
+            kernel_size=kernel_size,
+            stddev_offset=stddev_offset,
+            codebook_weight=codebook_weight,
+            commitment_weight=commitment_weight,
+            anchor_gradient_scale=anchor_gradient_scale,
+            data_format=_map_format(features, data_format),
+            seed=seed,
+            dtype=policy,
+            name="bottleneck_attention",
+        )
+        wiring = Wiring(
+            backbone=functional,
+            preprocessor=preprocessor,
+            attention=attention_block,
+            pooling=POOLING[pooling](
+                data_format=pooled_format, dtype=policy, name="pooling"
+            ),
+            point=point,
+            data_format=data_format,
+            num_prefix_tokens=num_prefix_tokens,
+        )
+        bottleneck = GaussianBottleneck(
+            latent_dim=latent_dim,
+            beta=beta,
+            stddev_offset=stddev_offset,
+            kl_scale=kl_scale,
+            seed=seed,
+            dtype=policy,
+            name="gaussian_bottleneck",
+        )
+        # Softmax and cross-entropy lose too much in half precision.
+        decoder = keras.Sequential(
+            [
+                keras.layers.Dense(
+                    latent_dim, activation="relu", dtype=policy, name="hidden"
+                ),
+                keras.layers.Dense(
+                    num_classes,
+                    activation=activation,
+                    dtype=_at_least_float32(policy),
+                    name="logits",
+                ),
+            ],
+            name="decoder",
+        )
+        images = wiring.images()
+        connections = wiring.connect(images)
+        outputs = decoder(bottleneck(connections.pooled))
+        super().__init__(inputs=images, outputs=outputs, **kwargs)
+        if not any(layer is attention_block for layer in self.layers):
+            raise ValueError(
+                f"`attention_layer` {attention_layer!r} does not feed the "
+                f"output of backbone {backbone.name!r}, so attention there "
+                "would change nothing. Use None for the output, or a layer on "
+                "the way to it."
+            )
+        self.num_classes = num_classes
+        self.backbone = backbone
+        self.preprocessor = preprocessor
+        self.attention_block = attention_block
+        self.bottleneck = bottleneck
+        self.decoder = decoder
+        self._policy = policy
+        self._arguments = SimpleNamespace(**arguments)
+        # A namespace, so that Keras does not take the derived models for
+        # layers of this one.
+        self._derived = SimpleNamespace(
+            wiring=wiring, connections=connections, maps=None, monte_carlo=None
+        )
+
+    @property
+    def _channel_axis(self) -> int:
+        wiring = self._derived.wiring
+        return 1 if wiring.data_format == "channels_first" else -1
+
+    def _check(self, images: Any) -> None:
+        check_images(images, self.input_shape, self._channel_axis)
+
+    def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """Train as `keras.Model.fit` does; refuses NaN in arrays first."""
+        self._check(x)
+        return super().fit(x, *args, **kwargs)
+
+    def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """Evaluate as `keras.Model.evaluate`; refuses NaN in arrays first."""
+        self._check(x)
+        return super().evaluate(x, *args, **kwargs)
+
+    def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
+        """Predict as `keras.Model.predict`; refuses NaN in arrays first."""
+        self._check(x)
+        return super().predict(x, *args, **kwargs)
+
+    def attention(
+        self, images: Any, batch_size: int = 32
+    ) -> dict[str, np.ndarray]:
+        """Maps of where the model looks.
+
+        Args:
+            images: Pixels 0..255, an array or anything `predict` takes.
+            batch_size: Images at once, for arrays.
+
+        Returns:
+            `"mean"` and `"stddev"` of the scores, and with anchors
+            `"quantized"`, the scores the features were multiplied with: each
+            `[images, height, width]`, at the resolution of the feature map.
+        """
+        self._check(images)
+        derived = self._derived
+        if derived.maps is None:
+            maps = dict(derived.connections.maps)
+            del maps["scores"]
+            derived.maps = keras.Model(self.input, maps)
+        batched = {"batch_size": batch_size} if hasattr(images, "shape") else {}
+        maps = derived.maps.predict(images, verbose=0, **batched)
+        axis = self._score_axis
+        return {
+            name: np.squeeze(np.asarray(scores), axis=axis)
+            for name, scores in maps.items()
+        }
+
+    @property
+    def _score_axis(self) -> int:
+        data_format = self.attention_block.data_format
+        return 1 if data_format == "channels_first" else -1
+
+    def predict_samples(
+        self,
+        images: Any,
+        num_samples: int = 12,
+        batch_size: int = 32,
+        seed: int | None = None,
+    ) -> np.ndarray:
+        """Monte-Carlo predictions: how sure the model is, noise included.
+
+        Each sample draws both noises, that of the scores and that of the
+        latent. Where the attended features are all that the rest of the model
+        needs, the part before them runs once per image and not once per
+        sample.
+
+        Args:
+            images: Array of pixels 0..255.
+            num_samples: Number of samples.
+            batch_size: Images at once.
+            seed: Integer for reproducible draws.
+
+        Returns:
+            `[num_samples, images, num_classes]`. Average over the first axis
+            for a prediction; the spread along it is the uncertainty.
+
+        Raises:
+            ValueError: If `num_samples` is not a positive integer, or images
+                are bad.
+        """
+        check_num_samples(num_samples)
+        images = np.asarray(images)
+        self._check(images)
+        derived = self._derived
+        if derived.monte_carlo is None:
+            derived.monte_carlo = MonteCarlo(
+                self.input,
+                derived.wiring,
+                derived.connections,
+                self.bottleneck,
+                self.decoder,
+            )
+        starts = range(0, len(images), batch_size)
+        # One seed per batch, or all batches would share their noise.
+        seeds = np.random.SeedSequence(seed).spawn(len(starts))
+        return np.concatenate(
+            [
+                derived.monte_carlo.sample(
+                    images[start : start + batch_size], num_samples, batch_seed
+                )
+                for start, batch_seed in zip(starts, seeds, strict=True)
+            ],
+            axis=1,
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        config = dict(vars(self._arguments))
+        for name in ("backbone", "preprocessor", "score_network"):
+            config[name] = keras.saving.serialize_keras_object(config[name])
+        config["activation"] = keras.activations.serialize(
+            keras.activations.get(config["activation"])
+        )
+        config["dtype"] = keras.dtype_policies.serialize(self._policy)
+        config["name"] = self.name
+        config["frozen_layers"] = frozen_layers(self)
+        return config
+
+    @classmethod
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: Any = None
+    ) -> "AIBClassifier":
+        config = dict(config)
+        frozen = config.pop("frozen_layers", [])
+        for name in ("backbone", "preprocessor", "score_network"):
+            config[name] = keras.saving.deserialize_keras_object(
+                config[name], custom_objects=custom_objects
+            )
+        model = cls(**config)
+        restore_frozen_layers(model, frozen)
+        return model
+
+    def save_to_preset(self, directory: str | os.PathLike) -> None:
+        """Write configuration and weights to a folder for `from_preset`.
+
+        Args:
+            directory: Folder; an earlier preset there is replaced, and stays
+                if writing fails.
+
+        Raises:
+            ValueError: If the folder holds something else.
+        """
+        save_preset(self, directory)
+
+    @classmethod
+    def from_preset(
+        cls,
+        preset: str | os.PathLike,
+        num_classes: int | None = None,
+        load_weights: bool = True,
+    ) -> "AIBClassifier":
+        """Load a model that `save_to_preset` wrote, ready to fine-tune.
+
+        Args:
+            preset: Folder, or name of a preset of the zoo.
+            num_classes: Number of classes of a new task: everything but the
+                last layer keeps its weights. `None` to keep that as well.
+            load_weights: `False` for fresh weights.
+
+        Returns:
+            The model, not compiled.
+
+        Raises:
+            ValueError: If the preset is unknown, was written by a newer
+                version, or a file is missing, truncated or changed.
+        """
+        model = load_preset(preset, load_weights)
+        if num_classes is None or num_classes == model.num_classes:
+            return model
+        arguments = {**vars(model._arguments), "num_classes": num_classes}
+        arguments["name"] = model.name
+        arguments["dtype"] = model._policy
+        renewed = cls(**arguments)
+        if load_weights:
+            for name in ("attention_block", "bottleneck"):
+                trained = getattr(model, name)
+                getattr(renewed, name).set_weights(trained.get_weights())
+            hidden = model.decoder.layers[0]
+            renewed.decoder.layers[0].set_weights(hidden.get_weights())
+        return renewed
+
+
+def _check_options(num_classes: Any, pooling: Any, preprocessor: Any) -> None:
+    if not isinstance(num_classes, int) or num_classes < 1:
+        raise ValueError(
+            "`num_classes` must be a positive integer. Received: "
+            f"num_classes={num_classes!r}."
+        )
+    if pooling not in POOLING:
+        raise ValueError(
+            f"`pooling` must be one of {list(POOLING)}. Received: "
+            f"pooling={pooling!r}."
+        )
+    if preprocessor is not None and not isinstance(
+        preprocessor, keras.layers.Layer
+    ):
+        raise TypeError(
+            "`preprocessor` must be a Keras layer or model, so that it can be "
+            "saved and exported with the model, such as "
+            "keras.layers.Rescaling(1 / 255). Received: "
+            f"{preprocessor!r} of type {type(preprocessor).__name__}."
+        )
+
+
+def _map_format(features: Any, data_format: str) -> str:
+    # Tokens are folded to a channels-last map, whatever the images are.
+    return data_format if len(features.shape) == 4 else "channels_last"
+
+
+def _at_least_float32(policy: Any) -> str:
+    return keras.backend.result_type(policy.compute_dtype, "float32")

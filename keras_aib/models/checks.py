@@ -1,0 +1,71 @@
+"""Checks of images before they reach a compiled graph, which cannot tell."""
+
+from typing import Any
+
+import numpy as np
+
+
+def check_images(
+    images: Any, input_shape: tuple[int | None, ...], channel_axis: int
+) -> None:
+    """Refuse arrays that are no batch of images a model can take.
+
+    Args:
+        images: What the user passed. Anything but a NumPy array is left to
+            Keras.
+        input_shape: Input shape of the model, `None` where free.
+        channel_axis: Axis of the channels.
+
+    Raises:
+        TypeError: If the dtype is not integer or floating.
+        ValueError: For a wrong rank, channel count or size, or for NaN or
+            infinity; names the images.
+    """
+    if not isinstance(images, np.ndarray):
+        return
+    if images.dtype.kind not in "uif":
+        raise TypeError(
+            "Images must be integers or floats, pixels 0..255. Received: an "
+            f"array of dtype {images.dtype}. Convert it with "
+            "`images.astype('float32')`."
+        )
+    if images.ndim != len(input_shape):
+        hint = " Add the batch axis: `images[None]`." * (images.ndim == 3)
+        raise ValueError(
+            f"Images must have shape {input_shape}. Received: shape "
+            f"{images.shape}.{hint}"
+        )
+    channels = input_shape[channel_axis]
+    if images.shape[channel_axis] != channels:
+        raise ValueError(
+            f"Images must have {channels} channels on axis {channel_axis}. "
+            f"Received: {images.shape[channel_axis]} channels in shape "
+            f"{images.shape}. Repeat grey images to three channels with "
+            "`np.repeat(images, 3, axis=-1)`."
+        )
+    if any(
+        expected not in (None, received)
+        for expected, received in zip(input_shape, images.shape, strict=True)
+    ):
+        raise ValueError(
+            f"The backbone was built for images of shape {input_shape[1:]}. "
+            f"Received: shape {images.shape[1:]}. Resize them, or build the "
+            "backbone for this size."
+        )
+    if images.dtype.kind == "f":
+        _check_finite(images)
+
+
+def _check_finite(images: np.ndarray) -> None:
+    axes = tuple(range(1, images.ndim))
+    # The sum of an image is finite only if all its pixels are, unless it
+    # overflows, so only suspicious images are looked at pixel by pixel.
+    with np.errstate(all="ignore"):
+        suspicious = np.flatnonzero(~np.isfinite(images.sum(axis=axes)))
+    bad = [i for i in suspicious if not np.isfinite(images[i]).all()]
+    if bad:
+        shown = ", ".join(map(str, bad[:10])) + ", ..." * (len(bad) > 10)
+        raise ValueError(
+            f"{len(bad)} of {len(images)} images hold NaN or infinity: index "
+            f"{shown}. Remove them, or repair them with `np.nan_to_num`."
+        )

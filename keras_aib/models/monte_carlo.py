@@ -1,0 +1,73 @@
+"""Sampled predictions that run the part before the attention once."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_aib.models.wiring import Connections
+from keras_aib.models.wiring import Wiring
+
+
+class MonteCarlo:
+    """Splits a classifier in front of its attention and repeats the rest.
+
+    Args:
+        images: Input of the classifier.
+        wiring: How the classifier was wired.
+        connections: The tensors of that wiring.
+        bottleneck: The classifier's latent layer.
+        decoder: Layer from the latent to the predictions.
+    """
+
+    def __init__(
+        self,
+        images: Any,
+        wiring: Wiring,
+        connections: Connections,
+        bottleneck: keras.layers.Layer,
+        decoder: keras.layers.Layer,
+    ) -> None:
+        mean = connections.maps["mean"]
+        self.latent_dim = bottleneck.latent_dim
+        score_noise = keras.Input(batch_shape=mean.shape, name="score_noise")
+        latent_noise = keras.Input((self.latent_dim,), name="latent_noise")
+        try:
+            tail = keras.Model(connections.attended, connections.pooled)
+        except ValueError:
+            # The rest also needs tensors from before the attention, such as a
+            # skip connection around it: repeat everything.
+            start = wiring.images()
+            pooled = wiring.connect(start, score_noise).pooled
+            features = images
+        else:
+            features = connections.features
+            start = keras.Input(
+                batch_shape=features.shape, dtype=features.dtype
+            )
+            pooled = tail(wiring.attend(start, score_noise)[0])
+        self.runs_trunk_once = features is not images
+        self.trunk = keras.Model(images, [features, mean])
+        latent = bottleneck(pooled, noise=latent_noise)
+        self.rest = keras.Model(
+            [start, score_noise, latent_noise], decoder(latent)
+        )
+
+    def sample(
+        self, images: np.ndarray, num_samples: int, seed: Any
+    ) -> np.ndarray:
+        """Predictions `[num_samples, images, ...]` for one batch."""
+        return np.stack(list(self._draw(images, num_samples, seed)))
+
+    def _draw(
+        self, images: np.ndarray, num_samples: int, seed: Any
+    ) -> Iterator[np.ndarray]:
+        features, mean = self.trunk.predict_on_batch(images)
+        random = np.random.default_rng(seed)
+        for _ in range(num_samples):
+            noises = [
+                random.standard_normal(shape).astype("float32")
+                for shape in (mean.shape, (len(images), self.latent_dim))
+            ]
+            yield self.rest.predict_on_batch([features, *noises])

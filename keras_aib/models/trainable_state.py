@@ -1,0 +1,54 @@
+"""Which layers are frozen, in a form a configuration can hold.
+
+A backbone's configuration records whether the whole of it is trainable, not
+which of its layers. Without that a partly frozen model would come back fully
+trainable, and its optimizer state would not fit.
+"""
+
+from collections.abc import Iterable
+from collections.abc import Iterator
+
+import keras
+
+
+def frozen_layers(model: keras.Model) -> list[str]:
+    """Places of all layers with weights in `model` that are frozen."""
+    return [path for path, layer in _walk(model) if not layer.trainable]
+
+
+def restore_frozen_layers(model: keras.Model, paths: Iterable[str]) -> None:
+    """Freeze exactly the layers at the places `paths`.
+
+    Raises:
+        ValueError: If there is no layer at a place.
+    """
+    # Setting a layer sets all it holds, so the order from outside in matters;
+    # the walk gives it.
+    layers = list(_walk(model))
+    frozen = set(paths)
+    unknown = frozen - {path for path, _ in layers}
+    if unknown:
+        raise ValueError(
+            f"The configuration freezes layers at places {sorted(unknown)[:5]} "
+            f"that {model.name!r} does not have. Its backbone was saved by "
+            "another version of its library; load it with that version."
+        )
+    for path, layer in layers:
+        if layer.trainable is (path in frozen):
+            layer.trainable = path not in frozen
+
+
+def _walk(
+    layer: keras.layers.Layer, prefix: str = "", seen: set[int] | None = None
+) -> Iterator[tuple[str, keras.layers.Layer]]:
+    # Positions, because names that Keras gives by itself count up from
+    # session to session.
+    seen = set() if seen is None else seen
+    children = layer._flatten_layers(include_self=False, recursive=False)
+    for position, child in enumerate(x for x in children if x.weights):
+        if id(child) in seen:
+            continue
+        seen.add(id(child))
+        path = f"{prefix}{position}"
+        yield path, child
+        yield from _walk(child, f"{path}.", seen)
