@@ -18,4 +18,3 @@ def reproducible():
     yield
     keras.config.set_dtype_policy(policy)
     keras.config.set_image_data_format(data_format)
-    keras.utils.clear_session()

@@ -8,7 +8,6 @@ from keras import ops
 
 from keras_aib.layers.rated_layer import RatedLayer
 from keras_aib.layers.rated_layer import check_weight
-from keras_aib.ops import at_least_float32
 from keras_aib.ops import nearest_anchor
 from keras_aib.ops import select_anchors
 from keras_aib.ops import straight_through
@@ -103,8 +102,8 @@ class AnchorQuantizer(RatedLayer):
         self.built = True
 
     def call(self, scores: Any) -> Any:
-        scores = at_least_float32(scores)
-        anchors = at_least_float32(self.anchors)
+        scores = self.as_rate(scores)
+        anchors = self.as_rate(self.anchors)
         scale = self.anchor_gradient_scale
         anchors = scale * anchors + (1.0 - scale) * ops.stop_gradient(anchors)
         indices = nearest_anchor(scores, anchors)
@@ -122,7 +121,7 @@ class AnchorQuantizer(RatedLayer):
         Returns:
             An int32 tensor of the same shape, values `0..num_anchors - 1`.
         """
-        return nearest_anchor(scores, self.anchors)
+        return nearest_anchor(self.as_rate(scores), self.anchors)
 
     def _add_losses(self, scores: Any, nearest: Any) -> None:
         codebook = ops.mean(ops.square(ops.stop_gradient(scores) - nearest))
@@ -141,8 +140,7 @@ class AnchorQuantizer(RatedLayer):
         )
 
     def compute_output_spec(self, scores: Any) -> keras.KerasTensor:
-        dtype = keras.backend.result_type(scores.dtype, "float32")
-        return keras.KerasTensor(scores.shape, dtype=dtype)
+        return keras.KerasTensor(scores.shape, dtype=self.rate_dtype)
 
     def get_config(self) -> dict[str, Any]:
         return {

@@ -9,7 +9,6 @@ from keras import ops
 from keras_aib.layers.rated_layer import RatedLayer
 from keras_aib.layers.rated_layer import check_weight
 from keras_aib.layers.rated_layer import sample
-from keras_aib.ops import at_least_float32
 from keras_aib.ops import kl_to_standard_normal
 
 KL_SCALES = ("stddev", "exp_stddev")
@@ -136,9 +135,7 @@ class GaussianBottleneck(RatedLayer):
         """
         if not self.built:
             self.build(ops.shape(inputs))
-        mean, raw = ops.split(
-            at_least_float32(self.encoder(inputs)), 2, axis=-1
-        )
+        mean, raw = ops.split(self.as_rate(self.encoder(inputs)), 2, axis=-1)
         return mean, ops.softplus(raw + self.stddev_offset)
 
     def kl(self, mean: Any, stddev: Any) -> Any:

@@ -29,6 +29,15 @@ class RatedLayer(keras.layers.Layer):
         super().__init__(autocast=False, **kwargs)
         self._latest = SimpleNamespace(rates={})
 
+    @property
+    def rate_dtype(self) -> str:
+        """Dtype of rates and scores: float32, or float64 where all is."""
+        return "float64" if self.compute_dtype == "float64" else "float32"
+
+    def as_rate(self, inputs: Any) -> Any:
+        """Cast `inputs` to the dtype of rates."""
+        return ops.cast(ops.convert_to_tensor(inputs), self.rate_dtype)
+
     def report(self, **rates: Any) -> None:
         """Remember scalar `rates` of this call, without their gradients."""
         self._latest.rates.update(
@@ -84,7 +93,7 @@ def sample(
             f"`noise` must have shape {shape}, or {('num_samples', *shape)} "
             f"for several samples. Received: shape {tuple(noise.shape)}."
         )
-    return reparameterize(mean, stddev, noise)
+    return reparameterize(mean, stddev, ops.cast(noise, mean.dtype))
 
 
 def check_num_samples(num_samples: Any) -> None:

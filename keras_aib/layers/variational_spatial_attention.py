@@ -7,7 +7,7 @@ from keras import ops
 
 from keras_aib.layers.rated_layer import RatedLayer
 from keras_aib.layers.rated_layer import sample
-from keras_aib.ops import at_least_float32
+from keras_aib.layers.score_convolution import ScoreConvolution
 
 
 @keras.saving.register_keras_serializable(package="keras_aib")
@@ -88,7 +88,7 @@ class VariationalSpatialAttention(RatedLayer):
         self.stddev_convolution = self._convolution("stddev")
 
     def _convolution(self, name: str) -> keras.layers.Layer:
-        return keras.layers.Conv2D(
+        return ScoreConvolution(
             1,
             self.kernel_size,
             padding="same",
@@ -136,9 +136,9 @@ class VariationalSpatialAttention(RatedLayer):
         training: bool | None = None,
     ) -> tuple[Any, Any, Any]:
         logits = self.score_network(features, training=training)
-        mean = ops.sigmoid(at_least_float32(logits))
+        mean = ops.sigmoid(self.as_rate(logits))
         stddev = ops.softplus(
-            at_least_float32(self.stddev_convolution(mean)) + self.stddev_offset
+            self.as_rate(self.stddev_convolution(mean)) + self.stddev_offset
         )
         scores = mean
         if training or noise is not None or num_samples is not None:

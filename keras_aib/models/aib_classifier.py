@@ -191,7 +191,7 @@ class AIBClassifier(BottleneckModel):
                 keras.layers.Dense(
                     num_classes,
                     activation=activation,
-                    dtype=_at_least_float32(policy),
+                    dtype=bottleneck.rate_dtype,
                     name="logits",
                 ),
             ],
@@ -432,7 +432,3 @@ def _check_options(num_classes: Any, pooling: Any, preprocessor: Any) -> None:
 def _map_format(features: Any, data_format: str) -> str:
     # Tokens are folded to a channels-last map, whatever the images are.
     return data_format if len(features.shape) == 4 else "channels_last"
-
-
-def _at_least_float32(policy: Any) -> str:
-    return keras.backend.result_type(policy.compute_dtype, "float32")

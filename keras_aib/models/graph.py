@@ -81,7 +81,14 @@ def final_output(backbone: keras.Model) -> Any:
         return flat[0]
     if isinstance(outputs, dict) and all(len(x.shape) == 4 for x in flat):
         order = {id(op): i for i, op in enumerate(backbone.operations)}
-        return max(flat, key=lambda x: order[id(_origin(x).operation)])
+        points = {id(x): _origin(x) for x in flat}
+        return max(
+            flat,
+            key=lambda x: (
+                order[id(points[id(x)].operation)],
+                points[id(x)].output_index,
+            ),
+        )
     raise ValueError(
         "`backbone` must have a single output, or a dictionary of feature "
         f"maps. Received a model with {len(flat)} outputs: "

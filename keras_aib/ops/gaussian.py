@@ -30,8 +30,7 @@ def kl_to_standard_normal(mean: Any, stddev: Any) -> Any:
     ops.kl_to_standard_normal([0.0, 1.0], [1.0, 1.0])  # [0.0, 0.5] nats
     ```
     """
-    mean = at_least_float32(mean)
-    stddev = at_least_float32(stddev)
+    mean, stddev = at_least_float32(mean, stddev)
     return 0.5 * (ops.square(stddev) + ops.square(mean) - 1.0) - ops.log(stddev)
 
 
@@ -61,6 +60,5 @@ def reparameterize(mean: Any, stddev: Any, noise: Any) -> Any:
     ops.reparameterize([0.0, 3.0], [1.0, 0.1], noise)  # four samples of two
     ```
     """
-    return at_least_float32(mean) + at_least_float32(stddev) * at_least_float32(
-        noise
-    )
+    mean, stddev, noise = at_least_float32(mean, stddev, noise)
+    return mean + stddev * noise

@@ -5,21 +5,21 @@ from typing import Any
 import keras
 
 
-def at_least_float32(inputs: Any) -> Any:
-    """Cast to float32, leaving float64 alone.
+def at_least_float32(*inputs: Any) -> Any:
+    """Cast to one dtype: float64 if any input has it, else float32.
 
     Half precision holds about three digits: the squares and logarithms of a
-    rate, and the distance to an anchor, need more. Under a mixed policy the
-    layers therefore compute those in float32, whatever the backbone uses.
+    rate, and the distance to an anchor, need more. So these are computed in
+    float32 even where the backbone is not.
 
     Args:
-        inputs: A tensor or array-like of any real dtype.
+        *inputs: Tensors or array-likes of any real dtype.
 
     Returns:
-        A tensor of dtype float32, or float64 if `inputs` are float64.
+        One tensor, or a list of as many as there are inputs.
     """
-    inputs = keras.ops.convert_to_tensor(inputs)
-    dtype = keras.backend.standardize_dtype(inputs.dtype)
-    return keras.ops.cast(
-        inputs, "float64" if dtype == "float64" else "float32"
-    )
+    tensors = [keras.ops.convert_to_tensor(x) for x in inputs]
+    dtypes = {keras.backend.standardize_dtype(x.dtype) for x in tensors}
+    dtype = "float64" if "float64" in dtypes else "float32"
+    tensors = [keras.ops.cast(x, dtype) for x in tensors]
+    return tensors[0] if len(tensors) == 1 else tensors

@@ -31,9 +31,8 @@ def nearest_anchor(scores: Any, anchors: Any) -> Any:
     ops.nearest_anchor([0.1, 0.5, 0.9], [0.0, 1.0])  # [0, 0, 1]
     ```
     """
-    anchors = at_least_float32(anchors)
-    scores = ops.expand_dims(at_least_float32(scores), -1)
-    distance = ops.abs(scores - anchors)
+    scores, anchors = at_least_float32(scores, anchors)
+    distance = ops.abs(ops.expand_dims(scores, -1) - anchors)
     nearest = ops.equal(distance, ops.min(distance, axis=-1, keepdims=True))
     num_anchors = anchors.shape[0]
     indices = ops.arange(num_anchors, dtype="int32")
@@ -92,4 +91,6 @@ def straight_through(inputs: Any, outputs: Any) -> Any:
     ops.straight_through(scores, keras.ops.round(scores))  # [0.0, 1.0]
     ```
     """
+    inputs = ops.convert_to_tensor(inputs)
+    outputs = ops.convert_to_tensor(outputs)
     return ops.stop_gradient(outputs) + (inputs - ops.stop_gradient(inputs))
