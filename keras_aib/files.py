@@ -1,6 +1,7 @@
 """Files that are either whole or not there."""
 
 import contextlib
+import errno
 import hashlib
 import os
 import shutil
@@ -49,6 +50,28 @@ def written_whole(path: str | os.PathLike) -> Iterator[Path]:
             shutil.rmtree(temporary)
         else:
             temporary.unlink(missing_ok=True)
+
+
+def check_free_space(path: str | os.PathLike, num_bytes: int) -> None:
+    """Refuse to write `num_bytes` where they do not fit.
+
+    HDF5 ends the whole process when a disk fills up under it, so it must not
+    come to that.
+
+    Raises:
+        OSError: If the disk of `path` has less space than that.
+    """
+    folder = Path(path).absolute()
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
+    if free < num_bytes:
+        raise OSError(
+            errno.ENOSPC,
+            f"{num_bytes / 1e6:.1f} MB are needed and {free / 1e6:.1f} MB are "
+            "free. Nothing was written. Make room, or choose another disk",
+            str(path),
+        )
 
 
 def sha256(path: str | os.PathLike) -> str:

@@ -28,7 +28,8 @@ def gradients(
             ):
                 return compute_loss()
 
-        result = jax.grad(stateless)([v.value for v in variables])
+        compiled = jax.jit(jax.grad(stateless))
+        result = compiled([v.value for v in variables])
     else:
         for variable in variables:
             variable.value.grad = None

@@ -215,6 +215,12 @@ def test_rate_is_zero_at_the_prior_and_counted_in_nats():
     np.testing.assert_allclose(bits, 6.0 / math.log(2), rtol=1e-5)
 
 
+def test_rate_stays_finite_for_wild_features():
+    layer = layers.GaussianBottleneck(latent_dim=16)
+    layer(1e4 * np.random.normal(size=(4, 8)))
+    assert np.isfinite(to_numpy(layer.losses[0]))
+
+
 def test_beta_can_change_after_building():
     layer = layers.GaussianBottleneck(latent_dim=3, beta=0.5)
     inputs = np.ones((5, 2))

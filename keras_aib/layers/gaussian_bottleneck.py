@@ -11,6 +11,7 @@ from keras_aib.layers.rated_layer import check_weight
 from keras_aib.layers.rated_layer import sample
 from keras_aib.ops import kl_to_standard_normal
 
+SMALLEST_STDDEV = 1e-30
 KL_SCALES = ("stddev", "exp_stddev")
 
 
@@ -136,7 +137,10 @@ class GaussianBottleneck(RatedLayer):
         if not self.built:
             self.build(ops.shape(inputs))
         mean, raw = ops.split(self.as_rate(self.encoder(inputs)), 2, axis=-1)
-        return mean, ops.softplus(raw + self.stddev_offset)
+        stddev = ops.softplus(raw + self.stddev_offset)
+        # Far from trained, the softplus underflows and its logarithm is not
+        # finite.
+        return mean, ops.maximum(stddev, SMALLEST_STDDEV)
 
     def kl(self, mean: Any, stddev: Any) -> Any:
         """Rate of the latent.

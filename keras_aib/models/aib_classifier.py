@@ -7,14 +7,15 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_aib.checks import check_images
 from keras_aib.layers import BottleneckAttention
 from keras_aib.layers import GaussianBottleneck
 from keras_aib.layers.rated_layer import check_num_samples
 from keras_aib.models.bottleneck_model import BottleneckModel
-from keras_aib.models.checks import check_images
 from keras_aib.models.graph import as_functional
 from keras_aib.models.graph import final_output
 from keras_aib.models.graph import find_insertion_point
+from keras_aib.models.graph import layer_position
 from keras_aib.models.monte_carlo import MonteCarlo
 from keras_aib.models.presets import load_preset
 from keras_aib.models.presets import save_preset
@@ -209,6 +210,7 @@ class AIBClassifier(BottleneckModel):
                 "the way to it."
             )
         self.num_classes = num_classes
+        self.activation = keras.activations.get(activation)
         self.backbone = backbone
         self.preprocessor = preprocessor
         self.attention_block = attention_block
@@ -335,11 +337,12 @@ class AIBClassifier(BottleneckModel):
         config = dict(vars(self._arguments))
         for name in ("backbone", "preprocessor", "score_network"):
             config[name] = keras.saving.serialize_keras_object(config[name])
-        config["activation"] = keras.activations.serialize(
-            keras.activations.get(config["activation"])
-        )
+        config["activation"] = keras.activations.serialize(self.activation)
         config["dtype"] = keras.dtype_policies.serialize(self._policy)
         config["name"] = self.name
+        config["attention_position"] = layer_position(
+            as_functional(self.backbone), config["attention_layer"]
+        )
         config["frozen_layers"] = frozen_layers(self)
         return config
 
@@ -353,6 +356,10 @@ class AIBClassifier(BottleneckModel):
             config[name] = keras.saving.deserialize_keras_object(
                 config[name], custom_objects=custom_objects
             )
+        position = config.pop("attention_position", None)
+        if position is not None:
+            layers = as_functional(config["backbone"]).layers
+            config["attention_layer"] = layers[position].name
         model = cls(**config)
         restore_frozen_layers(model, frozen)
         return model

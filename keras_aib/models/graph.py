@@ -46,11 +46,9 @@ def as_functional(backbone: Any) -> keras.Model:
                 "`backbone` is a Sequential model that was never built, so "
                 "its shapes are unknown. Start it with keras.Input(shape=...)."
             )
-        functional = keras.Model(
+        return keras.Model(
             backbone.inputs, backbone.outputs, name=backbone.name
         )
-        functional.trainable = backbone.trainable
-        return functional
     if not hasattr(backbone, "operations"):
         raise ValueError(
             "`backbone` must be a functional model, because the attention is "
@@ -81,14 +79,12 @@ def final_output(backbone: keras.Model) -> Any:
         return flat[0]
     if isinstance(outputs, dict) and all(len(x.shape) == 4 for x in flat):
         order = {id(op): i for i, op in enumerate(backbone.operations)}
-        points = {id(x): _origin(x) for x in flat}
-        return max(
-            flat,
-            key=lambda x: (
-                order[id(points[id(x)].operation)],
-                points[id(x)].output_index,
-            ),
-        )
+
+        def depth(tensor: Any) -> tuple[int, int]:
+            point = _origin(tensor)
+            return order[id(point.operation)], point.output_index
+
+        return max(flat, key=depth)
     raise ValueError(
         "`backbone` must have a single output, or a dictionary of feature "
         f"maps. Received a model with {len(flat)} outputs: "
@@ -141,11 +137,26 @@ def find_insertion_point(
     )
 
 
+def layer_position(
+    backbone: keras.Model, attention_layer: str | None
+) -> int | None:
+    """Position of the layer of this name, or `None` for a level or the output.
+
+    Names that Keras or a library gives by itself differ from session to
+    session, so a configuration must not rely on them.
+    """
+    if attention_layer is None or attention_layer in feature_levels(backbone):
+        return None
+    names = [layer.name for layer in backbone.layers]
+    return names.index(attention_layer)
+
+
 def trace(
     backbone: keras.Model,
     images: Any,
     point: InsertionPoint | None = None,
     insert: Callable[[Any], Any] | None = None,
+    noise: Any = None,
 ) -> Any:
     """Apply a backbone's own layers to `images`, with something inserted.
 
@@ -155,6 +166,7 @@ def trace(
         point: Where to insert, or `None` to insert nothing.
         insert: Function of a tensor; every consumer of the tensor at `point`
             sees its result instead.
+        noise: A `keras.Input` that `insert` uses besides, or `None`.
 
     Returns:
         The final feature map or tokens.
@@ -179,9 +191,12 @@ def trace(
         flat[point.output_index] = insert(flat[point.output_index])
         return tree.pack_sequence_as(outputs, flat)
 
+    # A plain model of the same graph: cloning checks that every input of the
+    # result is among its inputs, and how they are nested and named.
+    extra = [] if noise is None else [noise]
     keras.models.clone_model(
-        backbone,
-        input_tensors=tree.pack_sequence_as(backbone.input, [images]),
+        keras.Model([*backbone.inputs, *extra], backbone.outputs),
+        input_tensors=[images, *extra],
         clone_function=lambda layer: layer,
         call_function=call,
     )

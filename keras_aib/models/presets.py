@@ -8,12 +8,14 @@ from typing import Any
 import keras
 
 from keras_aib._version import __version__
+from keras_aib.files import check_free_space
 from keras_aib.files import sha256
 from keras_aib.files import written_whole
 
 PRESET_FORMAT = 1
 CONFIG_FILE = "config.json"
 METADATA_FILE = "metadata.json"
+ROOM_FOR_TEXT = 4_000_000
 WEIGHTS_FILE = "model.weights.h5"
 
 _registered: dict[str, Path] = {}
@@ -37,6 +39,7 @@ def save_preset(model: keras.Model, directory: str | os.PathLike) -> None:
         directory: Folder to write; an earlier preset there is replaced.
 
     Raises:
+        OSError: If the disk is full.
         ValueError: If `directory` holds something else.
     """
     directory = Path(directory)
@@ -47,6 +50,7 @@ def save_preset(model: keras.Model, directory: str | os.PathLike) -> None:
             f"{str(directory)!r} exists and is no preset, so it is not "
             "replaced. Choose a new folder, or remove it first."
         )
+    check_free_space(directory, 4 * model.count_params() + ROOM_FOR_TEXT)
     with written_whole(directory) as folder:
         folder.mkdir()
         weights = folder / WEIGHTS_FILE

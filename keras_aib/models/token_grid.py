@@ -1,11 +1,14 @@
 """Tokens of a vision transformer as a feature map, and back."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 from keras import ops
+
+MAX_PREFIX_TOKENS = 8
 
 
 @dataclass(frozen=True)
@@ -66,19 +69,16 @@ def infer_token_grid(
             f"{num_tokens} tokens for images of {height} x {width} pixels. "
             "Build the backbone with an explicit image shape."
         )
-    rows_per_column = height / width
-    candidates = (
-        range(num_tokens) if num_prefix_tokens is None else [num_prefix_tokens]
-    )
-    expected = _patch_grid(backbone, height, width)
-    for prefix in candidates:
-        num_patches = num_tokens - prefix
-        columns = max(1, round(math.sqrt(num_patches / rows_per_column)))
-        rows = num_patches // columns
-        fits = rows * columns == num_patches and math.isclose(
-            rows / columns, rows_per_column, rel_tol=1.0 / columns
-        )
-        if fits and (expected is None or _divides(expected, (rows, columns))):
+    patch_size = getattr(backbone, "patch_size", None)
+    if patch_size is not None:
+        grids = _patch_grids(patch_size, height, width)
+    elif num_prefix_tokens is not None:
+        grids = _grids_of(num_tokens - num_prefix_tokens, height / width)
+    else:
+        grids = _largest_grid(num_tokens, height, width)
+    for rows, columns in grids:
+        prefix = num_tokens - rows * columns
+        if prefix >= 0 and num_prefix_tokens in (None, prefix):
             return TokenGrid(prefix, rows, columns)
     raise ValueError(
         f"Cannot lay {num_tokens} tokens out as a grid for images of {height} "
@@ -88,19 +88,35 @@ def infer_token_grid(
     )
 
 
-def _patch_grid(
-    backbone: keras.Model, height: int, width: int
-) -> tuple[int, int] | None:
-    patch_size = getattr(backbone, "patch_size", None)
-    if patch_size is None:
-        return None
+def _patch_grids(
+    patch_size: int | tuple[int, int], height: int, width: int
+) -> Iterator[tuple[int, int]]:
     if isinstance(patch_size, int):
         patch_size = (patch_size, patch_size)
-    return height // patch_size[0], width // patch_size[1]
+    rows, columns = height // patch_size[0], width // patch_size[1]
+    yield rows, columns
+    while rows > 1 or columns > 1:
+        # Transformers with stages merge 2 x 2 patches from stage to stage.
+        rows, columns = -(-rows // 2), -(-columns // 2)
+        yield rows, columns
 
 
-def _divides(patches: tuple[int, int], grid: tuple[int, int]) -> bool:
-    # Transformers with stages merge 2 x 2 patches from stage to stage.
-    ratio = -(-patches[0] // grid[0])
-    is_power_of_two = ratio & (ratio - 1) == 0
-    return is_power_of_two and grid == tuple(-(-n // ratio) for n in patches)
+def _grids_of(num_patches: int, ratio: float) -> Iterator[tuple[int, int]]:
+    columns = max(1, round(math.sqrt(max(0, num_patches) / ratio)))
+    rows = num_patches // columns
+    # An image that patches do not divide loses less than one of them.
+    if rows > 0 and math.isclose(rows / columns, ratio, rel_tol=1 / columns):
+        yield rows, columns
+
+
+def _largest_grid(
+    num_tokens: int, height: int, width: int
+) -> Iterator[tuple[int, int]]:
+    # Only the image's exact proportions, and no more other tokens than any
+    # known transformer has, or every number of tokens would fit some grid.
+    step = math.gcd(height, width)
+    rows, columns = height // step, width // step
+    scale = math.isqrt(num_tokens // (rows * columns))
+    rows, columns = rows * scale, columns * scale
+    if scale > 0 and num_tokens - rows * columns <= MAX_PREFIX_TOKENS:
+        yield rows, columns

@@ -22,8 +22,6 @@ def restore_frozen_layers(model: keras.Model, paths: Iterable[str]) -> None:
     Raises:
         ValueError: If there is no layer at a place.
     """
-    # Setting a layer sets all it holds, so the order from outside in matters;
-    # the walk gives it.
     layers = list(_walk(model))
     frozen = set(paths)
     unknown = frozen - {path for path, _ in layers}
@@ -33,9 +31,15 @@ def restore_frozen_layers(model: keras.Model, paths: Iterable[str]) -> None:
             f"that {model.name!r} does not have. Its backbone was saved by "
             "another version of its library; load it with that version."
         )
-    for path, layer in layers:
-        if layer.trainable is (path in frozen):
-            layer.trainable = path not in frozen
+    # Setting a layer sets all it holds, and a layer can be met before a model
+    # that holds it: go on until all are as they should be.
+    settled = False
+    while not settled:
+        settled = True
+        for path, layer in layers:
+            if layer.trainable is (path in frozen):
+                layer.trainable = path not in frozen
+                settled = False
 
 
 def _walk(

@@ -88,7 +88,7 @@ class Wiring:
                 features = grid.fold(features)
             pooled = self.pooling(insert(features))
         else:
-            output = trace(self.backbone, pixels, self.point, insert)
+            output = trace(self.backbone, pixels, self.point, insert, noise)
             pooled = self._pool(output)
         features, attended, maps = made[0]
         return Connections(features, attended, maps, pooled)

@@ -52,20 +52,30 @@ def check_images(
             f"Received: shape {images.shape[1:]}. Resize them, or build the "
             "backbone for this size."
         )
-    if images.dtype.kind == "f":
-        _check_finite(images)
+    check_finite(images)
 
 
-def _check_finite(images: np.ndarray) -> None:
-    axes = tuple(range(1, images.ndim))
-    # The sum of an image is finite only if all its pixels are, unless it
-    # overflows, so only suspicious images are looked at pixel by pixel.
-    with np.errstate(all="ignore"):
-        suspicious = np.flatnonzero(~np.isfinite(images.sum(axis=axes)))
-    bad = [i for i in suspicious if not np.isfinite(images[i]).all()]
+def check_finite(arrays: np.ndarray, name: str = "images") -> None:
+    """Refuse NaN and infinity, naming the entries of the first axis.
+
+    Args:
+        arrays: Array with one entry per image. Only floats are looked at.
+        name: What to call them.
+
+    Raises:
+        ValueError: If any value is not finite.
+    """
+    if arrays.dtype.kind in "biu":
+        return
+    # One entry at a time: a mask of them all may not fit in memory.
+    bad = [
+        index
+        for index, entry in enumerate(arrays)
+        if not np.isfinite(entry.astype("float32", copy=False)).all()
+    ]
     if bad:
         shown = ", ".join(map(str, bad[:10])) + ", ..." * (len(bad) > 10)
         raise ValueError(
-            f"{len(bad)} of {len(images)} images hold NaN or infinity: index "
+            f"{len(bad)} of {len(arrays)} {name} hold NaN or infinity: index "
             f"{shown}. Remove them, or repair them with `np.nan_to_num`."
         )

@@ -1,0 +1,83 @@
+# `make quickstart` and `make test` need Python 3.11 or newer and nothing else.
+
+PYTHON ?= python3
+WORKERS ?= 2
+TEST := .venvs/test/bin/python
+JAX := .venvs/jax/bin/python
+PYTEST := -m pytest -q -n $(WORKERS) --dist loadfile
+
+.PHONY: help quickstart test test-large test-tensorflow test-jax test-torch \
+	test-large-tensorflow test-large-jax test-large-torch lint format clean
+
+help:
+	@echo "make quickstart   fine-tune on CIFAR-10 and draw where it looks"
+	@echo "make test         all ordinary tests on TensorFlow, JAX and torch"
+	@echo "make test-large   the slow tests on TensorFlow, JAX and torch"
+	@echo "make lint         ruff and mypy"
+	@echo "make format       let ruff rewrite the code"
+
+quickstart: .venvs/quickstart/.installed
+	.venvs/quickstart/bin/python examples/quickstart.py
+
+test: test-tensorflow test-jax test-torch
+test-large: test-large-tensorflow test-large-jax test-large-torch
+
+test-tensorflow: .venvs/test/.installed
+	KERAS_BACKEND=tensorflow $(TEST) $(PYTEST) -m "not large"
+
+# The JAX environment has neither TensorFlow nor torch. KerasCV needs
+# TensorFlow on every backend, so its rows run in the other one.
+test-jax: .venvs/jax/.installed
+	KERAS_BACKEND=jax $(JAX) $(PYTEST) -m "not large"
+
+test-torch: .venvs/test/.installed
+	KERAS_BACKEND=torch $(TEST) $(PYTEST) -m "not large"
+
+test-large-tensorflow: .venvs/test/.installed
+	KERAS_BACKEND=tensorflow $(TEST) $(PYTEST) -m large
+
+test-large-jax: .venvs/jax/.installed .venvs/test/.installed
+	KERAS_BACKEND=jax $(JAX) $(PYTEST) -m large
+	KERAS_BACKEND=jax $(TEST) $(PYTEST) -m large tests/test_backbones.py \
+		-k keras_cv
+
+test-large-torch: .venvs/test/.installed
+	KERAS_BACKEND=torch $(TEST) $(PYTEST) -m large
+
+lint: .venvs/test/.installed
+	$(TEST) -m ruff check .
+	$(TEST) -m ruff format --check .
+	$(TEST) -m mypy keras_aib zoo
+
+format: .venvs/test/.installed
+	$(TEST) -m ruff check --fix .
+	$(TEST) -m ruff format .
+
+clean:
+	rm -rf .venvs build dist *.egg-info
+
+.venvs/test/.installed: tests/requirements.txt tests/requirements-jax.txt
+.venvs/test/.installed: REQUIREMENTS := tests/requirements.txt
+.venvs/test/.installed: NO_DEPS := keras-hub==0.32.0 keras-cv==0.9.0
+
+.venvs/jax/.installed: tests/requirements-jax.txt
+.venvs/jax/.installed: REQUIREMENTS := tests/requirements-jax.txt
+.venvs/jax/.installed: NO_DEPS := keras-hub==0.32.0
+
+.venvs/quickstart/.installed: examples/requirements.txt
+.venvs/quickstart/.installed: REQUIREMENTS := examples/requirements.txt
+.venvs/quickstart/.installed: NO_DEPS := keras-hub==0.32.0
+
+# KerasHub and KerasCV go in without their dependencies, which would bring a
+# second, full TensorFlow. The stamp is written last: an installation that was
+# interrupted starts over.
+.venvs/%/.installed: pyproject.toml
+	rm -rf .venvs/$*
+	$(PYTHON) -m venv .venvs/$*
+	.venvs/$*/bin/python -m pip install --quiet --disable-pip-version-check \
+		"setuptools>=77" wheel -r $(REQUIREMENTS)
+	.venvs/$*/bin/python -m pip install --quiet --disable-pip-version-check \
+		--no-deps $(NO_DEPS)
+	.venvs/$*/bin/python -m pip install --quiet --disable-pip-version-check \
+		--no-deps --no-build-isolation --editable .
+	touch $@

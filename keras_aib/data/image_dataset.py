@@ -1,0 +1,242 @@
+"""Batches of labelled images for any Keras backend."""
+
+import math
+import threading
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
+
+import keras
+import numpy as np
+
+from keras_aib.data.augmentation import Augmentation
+from keras_aib.data.augmentation import BatchAugmentation
+from keras_aib.data.decoding import UnreadableImageError
+
+_MAX_NAMES = 20
+
+
+class ImageSource(Protocol):
+    """What an `ImageDataset` reads: a length, and image `index` with label."""
+
+    class_names: list[str]
+
+    @property
+    def labels(self) -> np.ndarray:
+        """Class of each image, int32 [N]."""
+
+    def __len__(self) -> int:
+        """Count of images."""
+
+    def name(self, index: int) -> str:
+        """What to call image `index` in a message, say its path."""
+
+    def read(self, index: int) -> tuple[np.ndarray, int]:
+        """Pixels [H, W, 3], 0..255, and class; or `UnreadableImageError`."""
+
+
+class ImageDataset(keras.utils.PyDataset):
+    """Batches of labelled images for `fit`, `evaluate` and `predict`.
+
+    Made by `from_folder`, `from_tfds` and `from_arrays`. It feeds Keras on
+    every backend without TensorFlow; `workers` threads read the images of a
+    batch.
+
+    Each batch is `(images, labels)`: float32 pixels 0..255 [B, H, W, 3], or
+    [B, 3, H, W] if `keras.config.image_data_format()` is `"channels_first"`,
+    and int32 classes [B]. The last batch may be short.
+
+    Order and augmentation of batch `i` in pass `e` follow from `seed`, `e` and
+    `i` alone, whatever the number of threads. Two things lie outside of that:
+    `fit` itself shuffles the order of whole batches unless called with
+    `fit(shuffle=False)`, and an augmentation layer is reproducible only if it
+    draws from a `keras.random.SeedGenerator` of its own, as Keras's do.
+
+    Unreadable images are left out of their batch, which gets smaller, and are
+    named in one warning at the end of the pass. In place of a batch of which
+    nothing can be read, one image of another is served. A pass ends when Keras
+    says so; after a loop of your own, call `on_epoch_end()`.
+
+    Args:
+        source: Where the images come from.
+        batch_size: Images per batch.
+        shuffle: Whether to draw a new order for each pass.
+        augmentation: Keras layer, or list of layers, applied to every batch
+            with `training=True`. Leave it out of validation data.
+        strict: Whether an unreadable image is an error.
+        seed: Non-negative integer.
+        workers: Threads that read the images of a batch.
+
+    Attributes:
+        class_names: Names of the classes, in the order of the labels.
+        num_classes: Count of classes.
+        num_images: Count of images, without those found unreadable so far.
+        labels: Their classes, int32, in the order of the source. After
+            `predict` with `shuffle=False` they line up with its result.
+        unreadable: Names of the images found unreadable so far.
+
+    Raises:
+        ValueError: If an argument is out of range.
+
+    Example:
+
+    ```python
+    import numpy as np
+    from keras_aib import data
+
+    images = np.random.randint(0, 256, (10, 8, 8, 3), "uint8")
+    train = data.from_arrays(images, np.arange(10) % 2, batch_size=4)
+    for batch, labels in train:
+        print(batch.shape, labels)
+    ```
+    """
+
+    def __init__(
+        self,
+        source: ImageSource,
+        batch_size: int = 32,
+        shuffle: bool = True,
+        augmentation: Augmentation | None = None,
+        strict: bool = False,
+        seed: int = 0,
+        workers: int = 2,
+    ):
+        # The threads are our own: with more than one worker, Keras 3.15 keeps
+        # the batches it had queued when a pass is cut short (a first batch
+        # read to build a model, `steps_per_epoch`) and serves them in the next
+        # pass, so that predictions lose their order and images repeat.
+        super().__init__(workers=1)
+        for name, value, least in (
+            ("batch_size", batch_size, 1),
+            ("seed", seed, 0),
+            ("workers", workers, 1),
+        ):
+            if not isinstance(value, (int, np.integer)) or value < least:
+                raise ValueError(
+                    f"`{name}` must be an integer of at least {least}. "
+                    f"Received: {name}={value!r}"
+                )
+        self.class_names = list(source.class_names)
+        self.num_classes = len(self.class_names)
+        self._source = source
+        self._batch_size = int(batch_size)
+        self._shuffle = shuffle
+        self._augmentation = (
+            None if augmentation is None else BatchAugmentation(augmentation)
+        )
+        self._strict = strict
+        self._seed = int(seed)
+        self._channels_first = (
+            keras.config.image_data_format() == "channels_first"
+        )
+        self._unreadable: dict[int, str] = {}
+        self._num_warned = 0
+        self._lock = threading.Lock()
+        self._threads = ThreadPoolExecutor(workers) if workers > 1 else None
+        self._epoch = 0
+        self._order = self._draw_order()
+
+    @property
+    def num_images(self) -> int:
+        return len(self._source) - len(self._unreadable)
+
+    @property
+    def labels(self) -> np.ndarray:
+        with self._lock:
+            left_out = sorted(self._unreadable)
+        return np.delete(self._source.labels, left_out)
+
+    @property
+    def unreadable(self) -> list[str]:
+        with self._lock:
+            return [self._source.name(i) for i in sorted(self._unreadable)]
+
+    def __len__(self) -> int:
+        return math.ceil(len(self._source) / self._batch_size)
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return batch `index` of the current pass."""
+        if not 0 <= index < len(self):
+            raise IndexError(
+                f"There are {len(self)} batches. Received: index={index}"
+            )
+        start = index * self._batch_size
+        images, labels = self._read(
+            self._order[start : start + self._batch_size]
+        )
+        if self._channels_first:
+            images = np.ascontiguousarray(np.moveaxis(images, -1, 1))
+        if self._augmentation is not None:
+            images = self._augmentation(
+                images, (self._seed, self._epoch, index)
+            )
+        return images, labels
+
+    def on_epoch_end(self) -> None:
+        """Name the images newly found unreadable and draw the next order."""
+        self._epoch += 1
+        self._order = self._draw_order()
+        with self._lock:
+            found = list(self._unreadable.items())[self._num_warned :]
+            self._num_warned += len(found)
+        if found:
+            warnings.warn(
+                f"{len(found)} of {len(self._source)} images cannot be read "
+                f"and are left out: {self._describe(found)}. Repair or remove "
+                "them; `unreadable` lists all names.",
+                stacklevel=2,
+            )
+
+    def _draw_order(self) -> np.ndarray:
+        if not self._shuffle:
+            return np.arange(len(self._source))
+        generator = np.random.default_rng((self._seed, self._epoch))
+        return generator.permutation(len(self._source))
+
+    def _read(self, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        run = map if self._threads is None else self._threads.map
+        items = [
+            item
+            for item in run(self._read_one, chosen.tolist())
+            if item is not None
+        ]
+        if not items:
+            items = [self._any_readable()]
+        images, labels = zip(*items, strict=True)
+        return (
+            np.stack(images).astype("float32", copy=False),
+            np.asarray(labels, "int32"),
+        )
+
+    def _any_readable(self) -> tuple[np.ndarray, int]:
+        """Stand in for a batch of which nothing can be read."""
+        for index in self._order.tolist():
+            item = self._read_one(index)
+            if item is not None:
+                return item
+        raise ValueError(
+            f"None of {len(self._source)} images can be read: "
+            f"{self._describe(list(self._unreadable.items()))}. Repair or "
+            "replace them."
+        )
+
+    def _read_one(self, index: int) -> tuple[np.ndarray, int] | None:
+        if index in self._unreadable:
+            return None
+        try:
+            return self._source.read(index)
+        except UnreadableImageError as error:
+            if self._strict:
+                raise
+            with self._lock:
+                self._unreadable[index] = error.reason
+            return None
+
+    def _describe(self, found: list[tuple[int, str]]) -> str:
+        lines = [
+            f"{self._source.name(index)} ({reason})"
+            for index, reason in found[:_MAX_NAMES]
+        ]
+        if len(found) > _MAX_NAMES:
+            lines.append(f"and {len(found) - _MAX_NAMES} more")
+        return ", ".join(lines)

@@ -1,0 +1,76 @@
+"""What is installed: the wheel holds the zoo, and imports stay lean."""
+
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import keras
+import pytest
+
+REPOSITORY = Path(__file__).parents[1]
+
+
+def run_python(code, **environment):
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        cwd="/",
+        env={**os.environ, **environment},
+    )
+    assert run.returncode == 0, run.stderr[-3000:]
+    return run.stdout.splitlines()[-1]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "pip", "wheel", str(REPOSITORY)]
+    options = ["--no-deps", "--no-build-isolation", "--quiet"]
+    subprocess.run([*command, *options, "-w", str(folder)], check=True)
+    (path,) = folder.glob("*.whl")
+    return path
+
+
+def test_the_wheel_imports_the_zoo_with_its_weights(wheel, tmp_path):
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path)
+    code = """
+import pathlib, keras_aib
+from keras_aib import zoo
+print([str(pathlib.Path(m.__file__).parent) for m in (keras_aib, zoo)],
+      zoo.list_models())
+zoo.load_backbone("efficientnet_lite0.imagenet")
+print(keras_aib.__file__)
+"""
+    location = run_python(code, PYTHONPATH=str(tmp_path))
+    assert location == str(tmp_path / "keras_aib" / "__init__.py")
+
+
+def test_the_editable_install_imports_the_zoo():
+    location = run_python("from keras_aib import zoo; print(zoo.__file__)")
+    assert Path(location) == REPOSITORY / "zoo" / "__init__.py"
+
+
+def test_import_brings_nothing_but_keras():
+    code = """
+import sys, json
+import keras
+before = set(sys.modules)
+import keras_aib
+print(json.dumps([m for m in set(sys.modules) - before if "." not in m]))
+"""
+    foreign = set(json.loads(run_python(code))) - set(sys.stdlib_module_names)
+    assert foreign == {"keras_aib"}
+
+
+def test_the_jax_environment_has_no_tensorflow():
+    """`make test` runs JAX where TensorFlow cannot be imported at all."""
+    if keras.backend.backend() != "jax":
+        pytest.importorskip(keras.backend.backend())
+        return
+    with pytest.raises(ImportError):
+        __import__("tensorflow")

