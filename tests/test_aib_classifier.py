@@ -39,6 +39,11 @@ def make_model(backbone=None, **arguments):
         **arguments,
     }
     model = AIBClassifier(backbone or make_backbone(), NUM_CLASSES, **arguments)
+    # Scores start flat; a test of maps wants some that differ.
+    network = model.attention_block.attention.score_network
+    kernel, bias = network.get_weights()
+    kernel = np.random.normal(scale=0.5, size=kernel.shape)
+    network.set_weights([kernel, bias])
     model.compile(
         "adam",
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),

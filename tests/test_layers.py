@@ -37,7 +37,20 @@ def first(outputs):
 def make(name, **changes):
     cls, arguments, shape, _, _ = LAYERS[name]
     inputs = np.random.normal(size=shape).astype("float32")
-    return cls(**{**arguments, **changes}), inputs
+    layer = cls(**{**arguments, **changes})
+    if changes.get("data_format") != "channels_first":
+        layer.build(shape)
+        scatter_scores(layer)
+    return layer, inputs
+
+
+def scatter_scores(layer):
+    """Scores start flat; a test of maps wants some that differ."""
+    attention = getattr(layer, "attention", layer)
+    if isinstance(attention, layers.VariationalSpatialAttention):
+        kernel, bias = attention.score_network.get_weights()
+        kernel = np.random.normal(scale=0.4, size=kernel.shape)
+        attention.score_network.set_weights([kernel, bias])
 
 
 @every_layer
@@ -244,7 +257,6 @@ def test_reference_kl_is_computed_with_the_exponential():
 
 def test_a_zero_score_map_is_the_identity():
     block, features = make("block")
-    block.build(features.shape)
     network = block.attention.score_network
     kernel, bias = network.get_weights()
     network.set_weights([0 * kernel, np.full_like(bias, -1e4)])
@@ -271,6 +283,12 @@ def test_flat_map_and_dead_anchors_are_visible():
     used = block.quantizer.take_rates()["anchors_used"]
     np.testing.assert_allclose(float(spread), 0.0, atol=1e-6)
     np.testing.assert_allclose(float(used), 0.1, atol=1e-6)
+
+
+def test_maps_start_flat_at_one_half():
+    layer = layers.VariationalSpatialAttention()
+    _, mean, _ = layer(100 * np.random.normal(size=MAPS))
+    np.testing.assert_array_equal(to_numpy(mean), 0.5)
 
 
 def test_map_of_one_position():

@@ -22,7 +22,8 @@ class VariationalSpatialAttention(RatedLayer):
 
     Args:
         score_network: Layer or model from features to one logit a position,
-            without its sigmoid. `None` for a single convolution.
+            without its sigmoid. `None` for a single convolution that starts
+            at zero, so that every map starts flat at 0.5.
         kernel_size: Kernel size of that convolution and of the one that gives
             the standard deviation.
         stddev_offset: Added before the softplus; -5 starts the standard
@@ -84,15 +85,21 @@ class VariationalSpatialAttention(RatedLayer):
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
         self.has_default_score_network = score_network is None
-        self.score_network = score_network or self._convolution("score")
-        self.stddev_convolution = self._convolution("stddev")
+        # Features of a pretrained backbone are large and not normalized: a
+        # random kernel would saturate the sigmoid in a random pattern that is
+        # hard to unlearn. From zero, all that a map shows was learned.
+        self.score_network = score_network or self._convolution(
+            "score", "zeros"
+        )
+        self.stddev_convolution = self._convolution("stddev", "glorot_uniform")
 
-    def _convolution(self, name: str) -> keras.layers.Layer:
+    def _convolution(self, name: str, initializer: str) -> keras.layers.Layer:
         return ScoreConvolution(
             1,
             self.kernel_size,
             padding="same",
             data_format=self.data_format,
+            kernel_initializer=initializer,
             dtype=self.dtype_policy,
             name=name,
         )

@@ -1,0 +1,34 @@
+"""The quickstart, on few images: it trains, draws, saves and reloads."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+SCRIPT = Path(__file__).parents[1] / "examples" / "quickstart.py"
+
+
+@pytest.mark.large
+def test_quickstart(tmp_path):
+    run = subprocess.run(
+        [
+            *(sys.executable, str(SCRIPT), "--output", str(tmp_path)),
+            *("--train-images", "256", "--test-images", "64"),
+            *("--image-size", "64", "--epochs", "1"),
+        ],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONIOENCODING": "utf-8"},
+    )
+    assert run.returncode == 0, run.stderr[-3000:]
+    accuracies = re.findall(r"accuracy.*?(\d+\.\d)%", run.stdout)
+    assert len(accuracies) >= 2
+    assert "reloaded in a new process" in run.stdout
+    assert (tmp_path / "model.keras").is_file()
+    picture = Image.open(tmp_path / "attention.png")
+    assert min(picture.size) > 400
+    assert len(picture.convert("RGB").getcolors(1 << 24)) > 1000

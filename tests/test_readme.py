@@ -1,0 +1,33 @@
+"""The README's Python runs as it stands, from top to bottom."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parents[1]
+
+
+def test_every_python_block_runs(tmp_path):
+    text = (REPOSITORY / "README.md").read_text()
+    blocks = re.findall(r"^```python\n(.*?)^```$", text, re.M | re.S)
+    assert len(blocks) == text.count("```python") >= 5
+    script = tmp_path / "readme.py"
+    script.write_text("\n".join(blocks))
+    run = subprocess.run(
+        [sys.executable, str(script)],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONWARNINGS": "default"},
+    )
+    assert run.returncode == 0, run.stderr[-3000:]
+    made = {path.name for path in tmp_path.iterdir()}
+    assert {"attention.png", "model.keras", "my_preset", "pictures"} <= made
+
+
+def test_it_opens_with_the_two_commands():
+    opening = (REPOSITORY / "README.md").read_text()[:700]
+    assert "make quickstart" in opening
+    assert "make test" in opening
