@@ -39,7 +39,7 @@ test-large-tensorflow: .venvs/test/.installed
 test-large-jax: .venvs/jax/.installed .venvs/test/.installed
 	KERAS_BACKEND=jax $(JAX) $(PYTEST) -m large
 	KERAS_BACKEND=jax $(TEST) $(PYTEST) -m large tests/test_backbones.py \
-		-k keras_cv
+		-k "KerasCV or reload"
 
 test-large-torch: .venvs/test/.installed
 	KERAS_BACKEND=torch $(TEST) $(PYTEST) -m large

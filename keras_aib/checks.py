@@ -1,8 +1,16 @@
-"""Checks of images before they reach a compiled graph, which cannot tell."""
+"""Checks of what a user passes, before a compiled graph fails on it."""
 
 from typing import Any
 
 import numpy as np
+
+
+def check_positive_integer(name: str, value: Any) -> None:
+    """Refuse a `value` that is no integer of 1 or more."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ValueError(
+            f"`{name}` must be a positive integer. Received: {name}={value!r}."
+        )
 
 
 def check_images(

@@ -337,3 +337,20 @@ def test_batches_of_one_image_train():
     images, labels = make_images(count=3)
     history = make_model().fit(images, labels, batch_size=1, verbose=0)
     assert np.isfinite(history.history["loss"][0])
+
+
+@pytest.mark.large
+@pytest.mark.filterwarnings("default")  # torch.compile warns of Keras
+def test_trains_compiled_by_the_backend():
+    """XLA on TensorFlow and JAX, torch.compile on torch."""
+    images, labels = make_images()
+    model = make_model()
+    model.compile(
+        "adam",
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        jit_compile=True,
+    )
+    history = model.fit(images, labels, epochs=2, verbose=0).history
+    assert np.isfinite(history["loss"]).all()
+    assert history["loss"][0] != history["loss"][1]
+    assert (np.array(history["kl_bits"]) > 0).all()

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_aib.checks import check_positive_integer
 from keras_aib.layers.rated_layer import RatedLayer
 from keras_aib.layers.rated_layer import check_weight
 from keras_aib.layers.rated_layer import sample
@@ -88,11 +89,7 @@ class GaussianBottleneck(RatedLayer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if not isinstance(latent_dim, int) or latent_dim < 1:
-            raise ValueError(
-                "`latent_dim` must be a positive integer. Received: "
-                f"latent_dim={latent_dim!r}."
-            )
+        check_positive_integer("latent_dim", latent_dim)
         if kl_scale not in KL_SCALES:
             raise ValueError(
                 f"`kl_scale` must be one of {KL_SCALES}. Received: "

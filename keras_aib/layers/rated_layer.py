@@ -7,6 +7,7 @@ from typing import ClassVar
 import keras
 from keras import ops
 
+from keras_aib.checks import check_positive_integer
 from keras_aib.ops import reparameterize
 
 
@@ -67,8 +68,10 @@ def sample(
         The sample, `[...]` or `[num_samples, ...]`.
     """
     if noise is None:
-        check_num_samples(num_samples)
-        leading = () if num_samples is None else (num_samples,)
+        leading: tuple[int, ...] = ()
+        if num_samples is not None:
+            check_positive_integer("num_samples", num_samples)
+            leading = (num_samples,)
         noise = keras.random.normal(
             leading + tuple(ops.shape(mean)),
             dtype=keras.backend.standardize_dtype(mean.dtype),
@@ -94,17 +97,6 @@ def sample(
             f"for several samples. Received: shape {tuple(noise.shape)}."
         )
     return reparameterize(mean, stddev, ops.cast(noise, mean.dtype))
-
-
-def check_num_samples(num_samples: Any) -> None:
-    """Refuse a number of samples that is not a positive integer."""
-    if num_samples is None:
-        return
-    if not isinstance(num_samples, int) or num_samples < 1:
-        raise ValueError(
-            "`num_samples` must be a positive integer, or None for a single "
-            f"draw without a sample axis. Received: {num_samples!r}."
-        )
 
 
 def check_weight(name: str, value: Any) -> float:

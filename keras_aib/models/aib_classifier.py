@@ -8,9 +8,9 @@ import keras
 import numpy as np
 
 from keras_aib.checks import check_images
+from keras_aib.checks import check_positive_integer
 from keras_aib.layers import BottleneckAttention
 from keras_aib.layers import GaussianBottleneck
-from keras_aib.layers.rated_layer import check_num_samples
 from keras_aib.models.bottleneck_model import BottleneckModel
 from keras_aib.models.graph import as_functional
 from keras_aib.models.graph import final_output
@@ -22,12 +22,9 @@ from keras_aib.models.presets import save_preset
 from keras_aib.models.trainable_state import frozen_layers
 from keras_aib.models.trainable_state import restore_frozen_layers
 from keras_aib.models.wiring import Wiring
-
-POOLING = {
-    "avg": keras.layers.GlobalAveragePooling2D,
-    "max": keras.layers.GlobalMaxPooling2D,
-    "flatten": keras.layers.Flatten,
-}
+from keras_aib.models.wiring import check_preprocessor
+from keras_aib.models.wiring import make_pooling
+from keras_aib.models.wiring import map_format
 
 
 @keras.saving.register_keras_serializable(package="keras_aib")
@@ -138,7 +135,8 @@ class AIBClassifier(BottleneckModel):
             if name not in ("self", "kwargs", "__class__")
         }
         functional = as_functional(backbone)
-        _check_options(num_classes, pooling, preprocessor)
+        check_preprocessor(preprocessor)
+        check_positive_integer("num_classes", num_classes)
         data_format = (
             data_format
             or getattr(backbone, "data_format", None)
@@ -146,7 +144,7 @@ class AIBClassifier(BottleneckModel):
         )
         policy = keras.dtype_policies.get(kwargs.pop("dtype", None))
         point, features = None, final_output(functional)
-        pooled_format = _map_format(features, data_format)
+        pooled_format = map_format(features, data_format)
         if attention_layer is not None:
             point = find_insertion_point(functional, attention_layer)
             features = point.tensor
@@ -158,7 +156,7 @@ class AIBClassifier(BottleneckModel):
             codebook_weight=codebook_weight,
             commitment_weight=commitment_weight,
             anchor_gradient_scale=anchor_gradient_scale,
-            data_format=_map_format(features, data_format),
+            data_format=map_format(features, data_format),
             seed=seed,
             dtype=policy,
             name="bottleneck_attention",
@@ -167,9 +165,7 @@ class AIBClassifier(BottleneckModel):
             backbone=functional,
             preprocessor=preprocessor,
             attention=attention_block,
-            pooling=POOLING[pooling](
-                data_format=pooled_format, dtype=policy, name="pooling"
-            ),
+            pooling=make_pooling(pooling, pooled_format, policy),
             point=point,
             data_format=data_format,
             num_prefix_tokens=num_prefix_tokens,
@@ -224,13 +220,9 @@ class AIBClassifier(BottleneckModel):
             wiring=wiring, connections=connections, maps=None, monte_carlo=None
         )
 
-    @property
-    def _channel_axis(self) -> int:
-        wiring = self._derived.wiring
-        return 1 if wiring.data_format == "channels_first" else -1
-
     def _check(self, images: Any) -> None:
-        check_images(images, self.input_shape, self._channel_axis)
+        channels_first = self._derived.wiring.data_format == "channels_first"
+        check_images(images, self.input_shape, 1 if channels_first else -1)
 
     def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Train as `keras.Model.fit` does; refuses NaN in arrays first."""
@@ -269,16 +261,11 @@ class AIBClassifier(BottleneckModel):
             derived.maps = keras.Model(self.input, maps)
         batched = {"batch_size": batch_size} if hasattr(images, "shape") else {}
         maps = derived.maps.predict(images, verbose=0, **batched)
-        axis = self._score_axis
+        channels_first = self.attention_block.data_format == "channels_first"
         return {
-            name: np.squeeze(np.asarray(scores), axis=axis)
+            name: np.squeeze(scores, axis=1 if channels_first else -1)
             for name, scores in maps.items()
         }
-
-    @property
-    def _score_axis(self) -> int:
-        data_format = self.attention_block.data_format
-        return 1 if data_format == "channels_first" else -1
 
     def predict_samples(
         self,
@@ -308,7 +295,7 @@ class AIBClassifier(BottleneckModel):
             ValueError: If `num_samples` is not a positive integer, or images
                 are bad.
         """
-        check_num_samples(num_samples)
+        check_positive_integer("num_samples", num_samples)
         images = np.asarray(images)
         self._check(images)
         derived = self._derived
@@ -402,9 +389,7 @@ class AIBClassifier(BottleneckModel):
         if num_classes is None or num_classes == model.num_classes:
             return model
         arguments = {**vars(model._arguments), "num_classes": num_classes}
-        arguments["name"] = model.name
-        arguments["dtype"] = model._policy
-        renewed = cls(**arguments)
+        renewed = cls(**arguments, name=model.name, dtype=model._policy)
         if load_weights:
             for name in ("attention_block", "bottleneck"):
                 trained = getattr(model, name)
@@ -412,30 +397,3 @@ class AIBClassifier(BottleneckModel):
             hidden = model.decoder.layers[0]
             renewed.decoder.layers[0].set_weights(hidden.get_weights())
         return renewed
-
-
-def _check_options(num_classes: Any, pooling: Any, preprocessor: Any) -> None:
-    if not isinstance(num_classes, int) or num_classes < 1:
-        raise ValueError(
-            "`num_classes` must be a positive integer. Received: "
-            f"num_classes={num_classes!r}."
-        )
-    if pooling not in POOLING:
-        raise ValueError(
-            f"`pooling` must be one of {list(POOLING)}. Received: "
-            f"pooling={pooling!r}."
-        )
-    if preprocessor is not None and not isinstance(
-        preprocessor, keras.layers.Layer
-    ):
-        raise TypeError(
-            "`preprocessor` must be a Keras layer or model, so that it can be "
-            "saved and exported with the model, such as "
-            "keras.layers.Rescaling(1 / 255). Received: "
-            f"{preprocessor!r} of type {type(preprocessor).__name__}."
-        )
-
-
-def _map_format(features: Any, data_format: str) -> str:
-    # Tokens are folded to a channels-last map, whatever the images are.
-    return data_format if len(features.shape) == 4 else "channels_last"

@@ -11,6 +11,12 @@ from keras_aib.models.graph import trace
 from keras_aib.models.token_grid import TokenGrid
 from keras_aib.models.token_grid import infer_token_grid
 
+POOLING = {
+    "avg": keras.layers.GlobalAveragePooling2D,
+    "max": keras.layers.GlobalMaxPooling2D,
+    "flatten": keras.layers.Flatten,
+}
+
 
 @dataclass(frozen=True)
 class Connections:
@@ -130,3 +136,38 @@ class Wiring:
             f"{self.backbone.name!r}. Name an earlier `attention_layer`, or "
             "build the backbone without its top."
         )
+
+
+def map_format(features: Any, data_format: str) -> str:
+    """Data format of the map that `features` are, or are folded to."""
+    return data_format if len(features.shape) == 4 else "channels_last"
+
+
+def make_pooling(
+    pooling: str, data_format: str, policy: Any
+) -> keras.layers.Layer:
+    """The layer that `pooling` names.
+
+    Raises:
+        ValueError: If it names none.
+    """
+    if pooling not in POOLING:
+        raise ValueError(
+            f"`pooling` must be one of {list(POOLING)}. Received: "
+            f"pooling={pooling!r}."
+        )
+    return POOLING[pooling](
+        data_format=data_format, dtype=policy, name="pooling"
+    )
+
+
+def check_preprocessor(preprocessor: Any) -> None:
+    """Refuse a preprocessor that could not be saved with the model."""
+    if preprocessor is None or isinstance(preprocessor, keras.layers.Layer):
+        return
+    raise TypeError(
+        "`preprocessor` must be a Keras layer or model, so that it can be "
+        "saved and exported with the model, such as "
+        f"keras.layers.Rescaling(1 / 255). Received: {preprocessor!r} of type "
+        f"{type(preprocessor).__name__}."
+    )
