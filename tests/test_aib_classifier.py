@@ -20,7 +20,7 @@ RATES = {
 def make_backbone(size=None, channels=3, with_skip=False):
     images = keras.Input((size, size, channels))
     x = keras.layers.Conv2D(8, 3, strides=2, padding="same")(images)
-    x = keras.layers.BatchNormalization(name="normalization")(x)
+    x = keras.layers.BatchNormalization(momentum=0.8, name="normalization")(x)
     x = entered = keras.layers.ReLU(name="entered")(x)
     x = keras.layers.Conv2D(8, 3, padding="same", name="middle")(x)
     if with_skip:
