@@ -80,9 +80,7 @@ def main() -> None:
     saved = output / "model.keras"
     model.save(saved)
     np.save(output / "images.npy", first_images(test))
-    np.save(
-        output / "logits.npy", model.predict(first_images(test), verbose=0)
-    )
+    np.save(output / "logits.npy", model.predict(first_images(test), verbose=0))
     subprocess.run(
         [sys.executable, __file__, "--verify", str(output)], check=True
     )

@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from backbone import Backbone
 from backbones import CATALOGUE
-from backbones import Backbone
 
 BACKENDS = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "torch"}
 BEGIN = "<!-- backbones:begin -->"

@@ -16,8 +16,8 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from backbone import Backbone
 from backbones import CATALOGUE
-from backbones import Backbone
 
 from keras_aib.models import AIBClassifier
 

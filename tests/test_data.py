@@ -126,9 +126,7 @@ def test_a_batch_without_a_readable_image_borrows_one(folder):
 def test_a_folder_without_a_readable_image(folder):
     for path in folder.rglob("*.png"):
         truncate(path)
-    with pytest.raises(
-        ValueError, match=r"None of 15 images can be"
-    ):
+    with pytest.raises(ValueError, match=r"None of 15 images can be"):
         small(folder)[0]
 
 
