@@ -74,6 +74,7 @@ def test_counts_of_losses_and_seeds(name):
     assert all(loss.shape == () for loss in layer.losses)
     seeds = [w for w in layer.non_trainable_variables if "seed" in w.path]
     assert len(seeds) == num_seeds
+    assert layer.non_trainable_weights == []
 
 
 def training(layer):
@@ -242,6 +243,9 @@ def test_beta_can_change_after_building():
     layer.beta.assign(0.05)
     layer(inputs)
     np.testing.assert_allclose(to_numpy(layer.losses[0]), 0.1 * full, rtol=1e-5)
+    kernel, bias = layer.get_weights()
+    layer.set_weights([kernel, bias])
+    np.testing.assert_allclose(to_numpy(layer.beta), 0.05)
 
 
 def test_reference_kl_is_computed_with_the_exponential():

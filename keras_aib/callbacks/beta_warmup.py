@@ -52,9 +52,7 @@ class BetaWarmup(keras.callbacks.Callback):
     When training ends, also by early stopping, `beta` is the target, however
     far the warm-up came. When it is broken off (an exception, Ctrl-C), `beta`
     stays where it was; the next `fit` with a `BetaWarmup` sets it again. Every
-    `fit` warms up anew unless its `initial_epoch` lies past the warm-up. List
-    it behind `EarlyStopping(restore_best_weights=True)`, which at the end of
-    training restores the `beta` of the best epoch too.
+    `fit` warms up anew unless its `initial_epoch` lies past the warm-up.
 
     Args:
         warmup_epochs: length of the warm-up in epochs, may be a fraction; the

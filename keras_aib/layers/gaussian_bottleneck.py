@@ -1,6 +1,7 @@
 """A stochastic latent with a price on every nat it carries."""
 
 import math
+from types import SimpleNamespace
 from typing import Any
 
 import keras
@@ -27,8 +28,9 @@ class GaussianBottleneck(RatedLayer):
     [Alemi et al., 2017](https://arxiv.org/abs/1612.00410) and
     [Lai et al., 2021](https://arxiv.org/abs/2108.03418).
 
-    `beta` is kept in a non-trainable weight, so that a callback can raise it
-    during a compiled `fit`.
+    `beta` is a variable, so that a callback can raise it during a compiled
+    `fit`. Like the state of a seed it is no weight: loading weights leaves it
+    as it was configured.
 
     Args:
         latent_dim: Width of the latent.
@@ -101,16 +103,28 @@ class GaussianBottleneck(RatedLayer):
         self.kl_scale = kl_scale
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
-        self.beta = self.add_weight(
-            shape=(),
-            initializer=keras.initializers.Constant(self.initial_beta),
-            trainable=False,
-            autocast=False,
-            name="beta",
+        # Kept from Keras's tracker, or it would become a weight.
+        self._price = SimpleNamespace(
+            beta=keras.Variable(
+                self.initial_beta,
+                dtype=self.rate_dtype,
+                trainable=False,
+                name="beta",
+            )
         )
         self.encoder = keras.layers.Dense(
             2 * latent_dim, dtype=self.dtype_policy, name="encoder"
         )
+
+    @property
+    def beta(self) -> keras.Variable:
+        """Weight of the rate, a scalar variable; change it with `assign`."""
+        return self._price.beta
+
+    @property
+    def variables(self) -> list[keras.Variable]:
+        """All state: the weights, the seed, and `beta`."""
+        return [*super().variables, self.beta]
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         if input_shape[-1] is None:
