@@ -14,13 +14,14 @@ from keras_aib.models import BottleneckModel
 MAPS = (2, 6, 5, 3)
 SCORES = (2, 6, 5, 1)
 LATENT = {"latent_dim": 4, "beta": 0.01, "seed": 1}
+QUANTIZED = {"num_anchors": 4, "stddev_offset": -1.0}
 CONTINUOUS = {"num_anchors": None, "stddev_offset": -1.0}
 # class, arguments, input shape, number of seeds, number of losses
 LAYERS = {
     "attention": (layers.VariationalSpatialAttention, {"seed": 1}, MAPS, 1, 0),
     "quantizer": (layers.AnchorQuantizer, {"num_anchors": 5}, SCORES, 0, 2),
     "bottleneck": (layers.GaussianBottleneck, LATENT, (3, 7), 1, 1),
-    "block": (layers.BottleneckAttention, {"num_anchors": 4}, MAPS, 1, 2),
+    "block": (layers.BottleneckAttention, QUANTIZED, MAPS, 1, 2),
     "continuous_block": (layers.BottleneckAttention, CONTINUOUS, MAPS, 1, 0),
 }
 every_layer = pytest.mark.parametrize("name", LAYERS)
