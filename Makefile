@@ -25,10 +25,12 @@ test-large: test-large-tensorflow test-large-jax test-large-torch
 test-tensorflow: .venvs/test/.installed
 	KERAS_BACKEND=tensorflow $(TEST) $(PYTEST) -m "not large"
 
-# The JAX environment has neither TensorFlow nor torch. KerasCV needs
-# TensorFlow on every backend, so its rows run in the other one.
-test-jax: .venvs/jax/.installed
+# The JAX environment has neither TensorFlow nor torch. What needs them, a file
+# saved on JAX and loaded elsewhere, and KerasCV, runs in the other one.
+test-jax: .venvs/jax/.installed .venvs/test/.installed
 	KERAS_BACKEND=jax $(JAX) $(PYTEST) -m "not large"
+	KERAS_BACKEND=jax $(TEST) -m pytest -q tests/test_saving.py \
+		-k every_installed_backend
 
 test-torch: .venvs/test/.installed
 	KERAS_BACKEND=torch $(TEST) $(PYTEST) -m "not large"
