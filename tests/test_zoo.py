@@ -13,6 +13,7 @@ import pytest
 import skimage.data
 
 from keras_aib import zoo
+from keras_aib.files import sha256
 from keras_aib.zoo import pretrained
 from keras_aib.zoo import weight_files
 
@@ -340,7 +341,7 @@ def test_conversion_reproduces_the_shipped_files(tmp_path):
     for part in ("backbone", "head"):
         path = tmp_path / getattr(config, f"{part}_weights")
         expected = getattr(config, f"{part}_sha256")
-        assert weight_files.sha256(path) == expected
+        assert sha256(path) == expected
 
 
 @pytest.mark.large

@@ -21,11 +21,11 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_aib.files import sha256
 from keras_aib.zoo.pretrained import assemble_classifier
 from keras_aib.zoo.pretrained import build_head
 from keras_aib.zoo.pretrained_config import PretrainedConfig
 from keras_aib.zoo.registry import info
-from keras_aib.zoo.weight_files import sha256
 
 TOLERANCE = 1e-4
 
@@ -87,7 +87,7 @@ def convert(variant: str, output: str | Path) -> dict[str, Any]:
         report = {
             "name": config.name,
             "source": Path(weights_path).name,
-            "source_sha256": sha256(Path(weights_path)),
+            "source_sha256": sha256(weights_path),
             "parameters": parameters,
             "files": {
                 path.name: {
@@ -135,10 +135,10 @@ def _published_weights(variant: str) -> str:
     path = files.get_model_file_path()
     # torch.hub's convention: the name ends with the checksum's first digits.
     promised = Path(path).stem.rpartition("-")[2]
-    if not sha256(Path(path)).startswith(promised):
+    if not sha256(path).startswith(promised):
         raise ValueError(
             f"{path} is truncated or altered: its sha256 is "
-            f"{sha256(Path(path))}, expected {promised}... Install the package "
+            f"{sha256(path)}, expected {promised}... Install the package "
             "again."
         )
     return path

@@ -1,15 +1,10 @@
 """The shipped weight files, and the proof that they are the right ones."""
 
-import hashlib
 from pathlib import Path
 
+from keras_aib.files import sha256
+
 WEIGHTS_FOLDER = Path(__file__).parent / "weights"
-
-
-def sha256(path: Path) -> str:
-    """Checksum of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def checked_weights(file_name: str, expected_sha256: str) -> Path:
