@@ -1,0 +1,1 @@
+"""Experiments: each script opens with its command, cost and result."""

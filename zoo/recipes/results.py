@@ -1,0 +1,143 @@
+"""Every measured figure of the zoo, one a line, in one CSV file."""
+
+import csv
+import fcntl
+import os
+import platform
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from keras_aib.files import written_whole
+
+RESULTS = Path(__file__).parents[1] / "results.csv"
+COLUMNS = (
+    "experiment",
+    "model",
+    "variant",
+    "setting",
+    "seed",
+    "metric",
+    "value",
+    "train_images",
+    "test_images",
+    "image_size",
+    "epochs",
+    "seconds",
+    "device",
+    "backend",
+    "keras",
+    "commit",
+    "command",
+)
+RUN_COLUMNS = ("experiment", "model", "variant", "setting", "seed")
+
+
+def read_rows(path: str | os.PathLike = RESULTS) -> list[dict[str, str]]:
+    """All rows; an empty list if there is no file yet."""
+    if not Path(path).is_file():
+        return []
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def is_done(run: dict[str, Any], path: str | os.PathLike = RESULTS) -> bool:
+    """Whether a run has its rows, so that a sweep can skip it.
+
+    Args:
+        run: Values of `RUN_COLUMNS`.
+        path: The CSV file.
+    """
+    wanted = {name: str(run[name]) for name in RUN_COLUMNS}
+    return any(
+        all(row[name] == value for name, value in wanted.items())
+        for row in read_rows(path)
+    )
+
+
+def append_run(
+    run: dict[str, Any],
+    metrics: dict[str, float],
+    path: str | os.PathLike = RESULTS,
+) -> None:
+    """Add the figures of one finished run, all or none of them.
+
+    Several sweeps may write to one file.
+
+    Args:
+        run: Values for the columns, but for metric and value; device, backend,
+            versions and commit are added.
+        metrics: Figures by name; each becomes a row.
+        path: The CSV file.
+
+    Raises:
+        ValueError: If the run has a column that the file has not.
+    """
+    common = {**provenance(), **run}
+    unknown = set(common) - set(COLUMNS)
+    if unknown:
+        raise ValueError(
+            f"Unknown columns {sorted(unknown)}; the columns are {COLUMNS}."
+        )
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path.with_name(f".{path.name}.lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        new = [
+            {**common, "metric": name, "value": f"{value:.6g}"}
+            for name, value in metrics.items()
+        ]
+        write_rows([*read_rows(path), *new], path)
+
+
+def write_rows(rows: Iterable[dict[str, Any]], path: str | os.PathLike) -> None:
+    """Write all rows, whole or not at all."""
+    with (
+        written_whole(path) as temporary,
+        open(temporary, "w", newline="", encoding="utf-8") as file,
+    ):
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def provenance() -> dict[str, str]:
+    """Where a figure comes from: device, backend, Keras, commit."""
+    return {
+        "device": device_name(),
+        "backend": keras.config.backend(),
+        "keras": keras.version(),
+        "commit": _commit(),
+    }
+
+
+def device_name() -> str:
+    """The accelerator in words, else the number of CPU cores."""
+    if keras.config.backend() == "torch":
+        import torch
+
+        if torch.cuda.is_available():
+            return torch.cuda.get_device_name()
+    if keras.config.backend() == "jax":
+        import jax
+
+        if jax.devices()[0].platform != "cpu":
+            return jax.devices()[0].device_kind
+    return f"{os.cpu_count()} CPU cores {platform.machine()}"
+
+
+def _commit() -> str:
+    try:
+        found = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=10"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return found.stdout.strip()

@@ -1,0 +1,80 @@
+"""Outputs of a frozen trunk, computed once and kept on disk.
+
+On a CPU the frozen half of a network is most of the cost of fine-tuning, and
+without augmentation it gives the same features in every epoch.
+"""
+
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from keras_aib.files import written_whole
+from keras_aib.zoo.pretrained import load_backbone
+from keras_aib.zoo.pretrained import preprocessor
+from keras_aib.zoo.recipes.variants import split_backbone
+
+BACKBONE = "efficientnet_lite0.imagenet"
+TRAINED = ("block6", "block7", "top")
+
+
+class StoredFeatures:
+    """EfficientNet-Lite0 cut at a level, with a cache for what comes before.
+
+    Args:
+        image_size: Height and width that images are resized to, in pixels.
+        cut: Level or layer after which the backbone is cut; everything up to
+            there is frozen, and so are further layers whose name does not
+            start with one of `TRAINED`.
+
+    Attributes:
+        trunk: Model from pixels 0..255, of any size, to features.
+    """
+
+    def __init__(self, image_size: int, cut: str = "P4") -> None:
+        self.image_size = image_size
+        self.cut = cut
+        trunk, self._tail = split_backbone(
+            load_backbone(BACKBONE, image_size), cut
+        )
+        pixels = keras.Input((None, None, 3), name="pixels")
+        resized = keras.layers.Resizing(
+            image_size, image_size, interpolation="bicubic"
+        )(pixels)
+        clipped = keras.ops.clip(resized, 0.0, 255.0)
+        self.trunk = keras.Model(pixels, trunk(preprocessor(BACKBONE)(clipped)))
+        self._pretrained = self._tail.get_weights()
+
+    def new_tail(self) -> keras.Model:
+        """What follows the cut, with its pretrained weights again."""
+        self._tail.set_weights(self._pretrained)
+        for layer in self._tail.layers:
+            layer.trainable = layer.name.startswith(TRAINED)
+        return self._tail
+
+    def compute(
+        self, key: str, make_images: Callable[[], np.ndarray]
+    ) -> np.ndarray:
+        """Features of images, from the cache if they are there.
+
+        Args:
+            key: Names the images; the same key must mean the same images.
+            make_images: Called for the images if they are not in the cache.
+        """
+        name = f"{key}-{self.image_size}-{self.cut}-{keras.config.backend()}"
+        digest = hashlib.sha256(name.encode()).hexdigest()[:16]
+        path = _cache_folder() / f"{digest}.npy"
+        if path.is_file():
+            return np.load(path, allow_pickle=False)
+        features = self.trunk.predict(make_images(), batch_size=64, verbose=0)
+        with written_whole(path) as temporary:
+            np.save(temporary, features)
+        return features
+
+
+def _cache_folder() -> Path:
+    home = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser()
+    return home / "keras_aib" / "features"
