@@ -1,6 +1,6 @@
 """Fine-tuning: does the bottleneck help, cost, or neither?
 
-Command:  KERAS_BACKEND=tensorflow python -m keras_aib.zoo.recipes.fine_tuning
+Command:  python -m keras_aib.zoo.recipes.fine_tuning
 Cost:     about 40 minutes on 2 CPU cores; a run takes 1 to 2.
 Result:   rows "fine_tuning" of zoo/results.csv, table in zoo/README.md.
 
@@ -18,14 +18,12 @@ import numpy as np
 
 from keras_aib import data
 from keras_aib.zoo.recipes.options import recipe_parser
-from keras_aib.zoo.recipes.results import append_run
+from keras_aib.zoo.recipes.results import best_learning_rate
 from keras_aib.zoo.recipes.results import is_done
-from keras_aib.zoo.recipes.results import read_rows
 from keras_aib.zoo.recipes.stored_features import BACKBONE
 from keras_aib.zoo.recipes.stored_features import StoredFeatures
 from keras_aib.zoo.recipes.tail_training import Budget
-from keras_aib.zoo.recipes.tail_training import evaluate_tail
-from keras_aib.zoo.recipes.tail_training import train_tail
+from keras_aib.zoo.recipes.tail_training import run_and_record
 
 LEARNING_RATES = (1e-4, 3e-4, 1e-3)
 VALIDATION_START = 45_000
@@ -49,15 +47,7 @@ def main(arguments: list[str] | None = None) -> None:
             y_test[: options.test_images],
         ),
     }
-    stored = {
-        name: (
-            features.compute(
-                f"cifar10-{name}-{len(images)}", lambda images=images: images
-            ),
-            labels,
-        )
-        for name, (images, labels) in splits.items()
-    }
+    stored = features.compute_splits("cifar10", splits)
     for variant in options.variants:
         for learning_rate in LEARNING_RATES:
             run_once(
@@ -104,44 +94,19 @@ def run_once(
     }
     weights = weights_path(options.output, variant, seed)
     is_final = experiment == "fine_tuning"
-    if is_done(run, options.results) and (weights.exists() or not is_final):
+    if is_done(run, options.results):
         return
-    built, seconds = train_tail(
-        variant,
+    built = run_and_record(
+        {**run, "image_size": options.image_size},
         features.new_tail(),
-        *train,
+        train,
+        test,
         Budget(options.epochs, learning_rate, seed=seed),
+        options,
     )
-    metrics = evaluate_tail(built, *test)
     if is_final:
         weights.parent.mkdir(parents=True, exist_ok=True)
         built.model.save_weights(weights)
-    if not is_done(run, options.results):
-        append_run(
-            {
-                **run,
-                "train_images": len(train[1]),
-                "test_images": len(test[1]),
-                "image_size": options.image_size,
-                "epochs": options.epochs,
-                "seconds": f"{seconds:.0f}",
-                "command": "python -m keras_aib.zoo.recipes.fine_tuning",
-            },
-            metrics,
-            options.results,
-        )
-
-
-def best_learning_rate(variant: str, results: Path) -> float:
-    """The rate with the lowest negative log-likelihood on validation images."""
-    tried = {
-        float(row["setting"].partition("=")[2]): float(row["value"])
-        for row in read_rows(results)
-        if row["experiment"] == "learning_rate"
-        and row["variant"] == variant
-        and row["metric"] == "nll"
-    }
-    return min(tried, key=lambda rate: tried[rate])
 
 
 def weights_path(output: Path, variant: str, seed: int) -> Path:
@@ -150,7 +115,7 @@ def weights_path(output: Path, variant: str, seed: int) -> Path:
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = recipe_parser(__doc__)
+    parser = recipe_parser("fine_tuning", __doc__)
     parser.add_argument("--image-size", type=int, default=96)
     parser.add_argument("--train-images", type=int, default=4000)
     parser.add_argument("--validation-images", type=int, default=2000)

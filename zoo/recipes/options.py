@@ -9,7 +9,7 @@ from keras_aib.zoo.recipes.variants import VARIANTS
 TRAINED_MODELS = Path("runs") / "fine_tuning"
 
 
-def recipe_parser(documentation: str | None) -> argparse.ArgumentParser:
+def recipe_parser(name: str, documentation: str) -> argparse.ArgumentParser:
     """A parser with seeds, variants and where things are written."""
     parser = argparse.ArgumentParser(
         description=documentation,
@@ -21,4 +21,5 @@ def recipe_parser(documentation: str | None) -> argparse.ArgumentParser:
     )
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--output", type=Path, default=TRAINED_MODELS)
+    parser.set_defaults(command=f"python -m keras_aib.zoo.recipes.{name}")
     return parser

@@ -58,6 +58,33 @@ def is_done(run: dict[str, Any], path: str | os.PathLike = RESULTS) -> bool:
     )
 
 
+def best_learning_rate(
+    variant: str, path: str | os.PathLike = RESULTS
+) -> float:
+    """The rate with the lowest loss on validation images, from `fine_tuning`.
+
+    Args:
+        variant: One of `VARIANTS`.
+        path: The CSV file.
+
+    Raises:
+        ValueError: If no rate was tried yet.
+    """
+    tried = {
+        float(row["setting"].partition("=")[2]): float(row["value"])
+        for row in read_rows(path)
+        if row["experiment"] == "learning_rate"
+        and row["variant"] == variant
+        and row["metric"] == "nll"
+    }
+    if not tried:
+        raise ValueError(
+            f"{str(path)!r} has no learning rates of {variant!r}. Run "
+            "`python -m keras_aib.zoo.recipes.fine_tuning` first."
+        )
+    return min(tried, key=lambda rate: tried[rate])
+
+
 def append_run(
     run: dict[str, Any],
     metrics: dict[str, float],

@@ -4,6 +4,7 @@ On a CPU the frozen half of a network is most of the cost of fine-tuning, and
 without augmentation it gives the same features in every epoch.
 """
 
+import functools
 import hashlib
 import os
 from collections.abc import Callable
@@ -73,6 +74,17 @@ class StoredFeatures:
         with written_whole(path) as temporary:
             np.save(temporary, features)
         return features
+
+    def compute_splits(
+        self, dataset: str, splits: dict[str, tuple[np.ndarray, np.ndarray]]
+    ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """Features and labels of named splits of a dataset."""
+        stored = {}
+        for name, (images, labels) in splits.items():
+            make = functools.partial(np.asarray, images)
+            key = f"{dataset}-{name}-{len(labels)}"
+            stored[name] = self.compute(key, make), labels
+        return stored
 
 
 def _cache_folder() -> Path:

@@ -1,6 +1,8 @@
 """Train one of the compared heads on stored features."""
 
+import argparse
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,8 +14,11 @@ from keras_aib.zoo.metrics import accuracy
 from keras_aib.zoo.metrics import class_probabilities
 from keras_aib.zoo.metrics import expected_calibration_error
 from keras_aib.zoo.metrics import negative_log_likelihood
+from keras_aib.zoo.recipes.results import append_run
 from keras_aib.zoo.recipes.variants import Variant
 from keras_aib.zoo.recipes.variants import build_variant
+
+Labelled = tuple[np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,55 @@ class Budget:
     learning_rate: float
     batch_size: int = 32
     seed: int = 0
+
+
+def run_and_record(
+    run: dict[str, Any],
+    tail: keras.Model,
+    train: Labelled,
+    test: Labelled,
+    budget: Budget,
+    options: argparse.Namespace,
+    attention_layer: str | None = "cut",
+    judge: Callable[[Variant], dict[str, float]] | None = None,
+    **build_options: Any,
+) -> Variant:
+    """Train one variant, evaluate it, and append its rows.
+
+    Args:
+        run: Experiment, model, variant, setting and image size.
+        tail: Second half of a backbone, from `StoredFeatures.new_tail`.
+        train: Features and labels to train on.
+        test: Features and labels to evaluate on.
+        budget: Epochs, learning rate, seed.
+        options: Of `recipe_parser`: where the results go, and the command.
+        attention_layer: Where the attention goes in the tail.
+        judge: Gives further figures of the trained variant.
+        **build_options: Further arguments of `build_variant`.
+
+    Returns:
+        The trained variant.
+    """
+    built, seconds = train_tail(
+        run["variant"], tail, *train, budget, attention_layer, **build_options
+    )
+    metrics = evaluate_tail(built, *test)
+    if judge is not None:
+        metrics.update(judge(built))
+    append_run(
+        {
+            **run,
+            "seed": budget.seed,
+            "train_images": len(train[1]),
+            "test_images": len(test[1]),
+            "epochs": budget.epochs,
+            "seconds": f"{seconds:.0f}",
+            "command": options.command,
+        },
+        metrics,
+        options.results,
+    )
+    return built
 
 
 def train_tail(
