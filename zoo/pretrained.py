@@ -3,12 +3,14 @@
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_aib.zoo import keras_hub_presets
 from keras_aib.zoo.pretrained_config import PretrainedConfig
 from keras_aib.zoo.registry import info
 from keras_aib.zoo.registry import list_models
 from keras_aib.zoo.registry import unknown_name
+from keras_aib.zoo.weight_files import backbone_weights
 from keras_aib.zoo.weight_files import checked_weights
 
 
@@ -52,9 +54,7 @@ def load_backbone(
         return keras_hub_presets.load_preset_backbone(name, size)
     height, width = size or (None, None)
     backbone = config.build_backbone((height, width, 3), config.architecture)
-    backbone.load_weights(
-        checked_weights(config.backbone_weights, config.backbone_sha256)
-    )
+    backbone.load_weights(backbone_weights(config))
     return backbone
 
 
@@ -91,6 +91,13 @@ def load_classifier(name: str) -> keras.Model:
     config = _find(name)
     if config is None:
         return keras_hub_presets.load_preset_classifier(name)
+    if config.head_weights is None or config.num_classes is None:
+        with_head = [row for row in list_models() if info(row).head_weights]
+        raise ValueError(
+            f"{name!r} is a backbone: {config.origin} holds no classification "
+            f"head. Use `zoo.load_backbone({name!r})`, or a classifier of "
+            f"{with_head}."
+        )
     backbone = load_backbone(name)
     head = build_head(backbone.output.shape[-1], config.num_classes)
     head.load_weights(checked_weights(config.head_weights, config.head_sha256))
@@ -126,10 +133,17 @@ def preprocessor(name: str) -> keras.Layer:
     config = _find(name)
     if config is None:
         return keras_hub_presets.load_preset_preprocessor(name)
+    return build_rescaling(config)
+
+
+def build_rescaling(config: PretrainedConfig) -> keras.layers.Rescaling:
+    """From pixels in 0..255 to what the row's backbone expects."""
+    mean = np.asarray(config.pixel_mean)
+    stddev = np.asarray(config.pixel_stddev)
     # float32 keeps pixel values apart that bfloat16 would merge.
     return keras.layers.Rescaling(
-        1 / config.pixel_stddev,
-        offset=-config.pixel_mean / config.pixel_stddev,
+        (1 / stddev).tolist(),
+        offset=(-mean / stddev).tolist(),
         dtype="float32",
         name="rescaling",
     )
@@ -153,7 +167,7 @@ def assemble_classifier(
 ) -> keras.Model:
     """Pixels, preprocessing, backbone, average pooling, logits."""
     pixels = keras.Input((None, None, 3), name="pixels")
-    features = backbone(preprocessor(config.name)(pixels))
+    features = backbone(build_rescaling(config)(pixels))
     pooled = keras.layers.GlobalAveragePooling2D(
         dtype="float32", name="pooling"
     )(features)

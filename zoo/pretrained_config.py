@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from dataclasses import field
+from pathlib import Path
 from typing import Any
 
 
@@ -17,18 +18,28 @@ class PretrainedConfig:
         name: Name in the registry: architecture, dot, origin of the weights.
         build_backbone: Called with `(image_shape, name)`; returns the untrained
             backbone whose weights `backbone_weights` holds.
-        backbone_weights: File in `zoo/weights/`, in Keras's weights format.
-        backbone_sha256: Checksum of that file, compared at every load.
-        head_weights: File in `zoo/weights/` with the classification head.
-        head_sha256: Checksum of that file.
+        backbone_weights: File in Keras's weights format: in `zoo/weights/`, or
+            in the cache where `convert` makes it.
+        backbone_sha256: Checksum of that file, compared at every load; where
+            `convert` makes it, of the arrays in it (`arrays_sha256`).
         image_size: Height and width in pixels that the weights were trained at.
-        pixel_mean: Subtracted from pixels in 0..255.
-        pixel_stddev: Divides what is left.
-        num_classes: Outputs of the classification head.
+        pixel_mean: Subtracted from pixels in 0..255; one, or one a channel.
+        pixel_stddev: Divides what is left; one, or one a channel.
         parameters: Trainable parameters, head included.
         licence: SPDX identifier of the weights' licence.
-        origin: The package that the weights were converted from.
+        origin: The package that the weights were converted from, and its
+            version.
         url: Where that package is published.
+        head_weights: File in `zoo/weights/` with the classification head;
+            `None` if there is only a backbone.
+        head_sha256: Checksum of that file.
+        num_classes: Outputs of the classification head; `None` without one.
+        convert: Called with the path of the source archive and the path of
+            the weight file to write, where the weights are too large to be
+            installed. `None` if they are installed.
+        source_url: Where the archive for `convert` is fetched at first use.
+        source_sha256: Checksum of the archive.
+        source_bytes: Size of the archive.
 
     Example:
 
@@ -44,16 +55,22 @@ class PretrainedConfig:
     build_backbone: Callable[..., Any] = field(repr=False)
     backbone_weights: str
     backbone_sha256: str
-    head_weights: str
-    head_sha256: str
     image_size: tuple[int, int]
-    pixel_mean: float
-    pixel_stddev: float
-    num_classes: int
+    pixel_mean: float | tuple[float, float, float]
+    pixel_stddev: float | tuple[float, float, float]
     parameters: int
     licence: str
     origin: str
     url: str
+    head_weights: str | None = None
+    head_sha256: str = ""
+    num_classes: int | None = None
+    convert: Callable[[Path, Path], None] | None = field(
+        default=None, repr=False
+    )
+    source_url: str = ""
+    source_sha256: str = ""
+    source_bytes: int = 0
 
     @property
     def architecture(self) -> str:

@@ -1,6 +1,7 @@
 """Image files and arrays to RGB pixels of one size, with Pillow."""
 
 import importlib.util
+import math
 import os
 from collections.abc import Sequence
 from typing import IO
@@ -46,23 +47,31 @@ def check_image_size(image_size: Sequence[int]) -> tuple[int, int]:
 
 
 def read_image(
-    file: str | os.PathLike | IO[bytes], image_size: tuple[int, int]
+    file: str | os.PathLike | IO[bytes],
+    image_size: tuple[int, int],
+    box: Sequence[float] | np.ndarray | None = None,
+    relative_box: bool = False,
 ) -> np.ndarray:
     """Decode one image to RGB, upright, resized to `image_size`.
 
     Grey, palette, CMYK and 16-bit images become 8-bit RGB, transparency is
     dropped, of an animation the first frame is taken, and the EXIF orientation
-    is applied. The whole image is resized (bilinear, antialiased); its aspect
-    ratio is not kept.
+    is applied. The whole image, or the box, is resized (bilinear,
+    antialiased); its aspect ratio is not kept.
 
     Args:
         file: Path or binary file.
         image_size: (height, width) in pixels.
+        box: (left, top, right, bottom) in pixels of the stored image, before
+            its EXIF orientation is applied, to crop it to. What hangs over
+            the edge of the image is cut off.
+        relative_box: Whether `box` is in shares of width and height instead.
 
     Returns:
         uint8 pixels [height, width, 3].
 
     Raises:
+        ValueError: If most of `box` lies outside of the image.
         Exception: Whatever Pillow raises for a damaged file.
     """
     from PIL import Image
@@ -70,13 +79,47 @@ def read_image(
 
     height, width = image_size
     with Image.open(file) as image:
+        shares = _shares(image.size, box, relative_box)
         # A JPEG decodes several times faster at a fraction of its size. Twice
         # the target leaves the bilinear filter enough pixels, and a square
         # serves both orientations.
-        image.draft(None, (2 * max(image_size), 2 * max(image_size)))
-        upright = _to_rgb(ImageOps.exif_transpose(image))
+        least = 2 * max(image_size) / (shares[2:] - shares[:2])
+        image.draft(None, (math.ceil(least[0]), math.ceil(least[1])))
+        cropped = image if box is None else _crop(image, shares)
+        upright = _to_rgb(ImageOps.exif_transpose(cropped))
         resized = upright.resize((width, height), Image.Resampling.BILINEAR)
     return np.asarray(resized)
+
+
+def _shares(
+    size: tuple[int, int],
+    box: Sequence[float] | np.ndarray | None,
+    relative_box: bool,
+) -> np.ndarray:
+    """Return the part of `box` inside the image in shares of its `size`."""
+    if box is None:
+        return np.array([0.0, 0.0, 1.0, 1.0])
+    shares = np.asarray(box, "float64")
+    if not relative_box:
+        shares = shares / (*size, *size)
+    inside = shares.clip(0, 1)
+    sides = (shares[2:] - shares[:2]).clip(0)
+    if not np.prod(inside[2:] - inside[:2]) > np.prod(sides) / 2:
+        received = np.round(shares * (*size, *size), 1).tolist()
+        raise ValueError(
+            "its box (left, top, right, bottom) in pixels, "
+            f"{received}, lies mostly outside of its {size[0]}x{size[1]} "
+            "pixels, or is empty"
+        )
+    return inside
+
+
+def _crop(image, shares: np.ndarray):
+    left, top, right, bottom = np.rint(shares * (*image.size, *image.size))
+    # A box thinner than half a pixel still takes one.
+    left, top = min(left, image.width - 1), min(top, image.height - 1)
+    right, bottom = max(right, left + 1), max(bottom, top + 1)
+    return image.crop((int(left), int(top), int(right), int(bottom)))
 
 
 def _to_rgb(image):

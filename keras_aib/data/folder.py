@@ -2,17 +2,14 @@
 
 import difflib
 import os
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from keras_aib.data.augmentation import Augmentation
-from keras_aib.data.decoding import UnreadableImageError
 from keras_aib.data.decoding import check_image_size
-from keras_aib.data.decoding import read_image
-from keras_aib.data.decoding import require_pillow
+from keras_aib.data.file_source import FileSource
 from keras_aib.data.image_dataset import ImageDataset
 
 _EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp")
@@ -87,16 +84,23 @@ def from_folder(
     test = data.from_folder(root, subset="validation", shuffle=False, **split)
     ```
     """
-    require_pillow()
-    _warn_of_filled_images()
     image_size = check_image_size(image_size)
-    _check_split(validation_split, subset)
+    check_split(validation_split, subset)
     files = _find_files(Path(directory))
     names = _check_class_names(class_names, list(files))
     if validation_split is not None:
         files = _split(files, validation_split, subset, seed)
+    labels = np.repeat(
+        np.arange(len(names)), [len(files[name]) for name in names]
+    )
+    source = FileSource(
+        [path for name in names for path in files[name]],
+        labels,
+        names,
+        image_size,
+    )
     return ImageDataset(
-        _FolderSource(files, names, image_size),
+        source,
         batch_size=batch_size,
         shuffle=shuffle,
         augmentation=augmentation,
@@ -106,45 +110,13 @@ def from_folder(
     )
 
 
-class _FolderSource:
-    def __init__(
-        self,
-        files: dict[str, list[Path]],
-        class_names: list[str],
-        image_size: tuple[int, int],
-    ):
-        self.class_names = class_names
-        self._paths = [path for name in class_names for path in files[name]]
-        self.labels = np.repeat(
-            np.arange(len(class_names), dtype="int32"),
-            [len(files[name]) for name in class_names],
-        )
-        self._image_size = image_size
-
-    def __len__(self) -> int:
-        return len(self._paths)
-
-    def name(self, index: int) -> str:
-        return str(self._paths[index])
-
-    def read(self, index: int) -> tuple[np.ndarray, int]:
-        # Pillow raises whatever its decoders raise for a damaged file.
-        try:
-            image = read_image(self._paths[index], self._image_size)
-        except Exception as error:
-            raise UnreadableImageError(self.name(index), error) from error
-        return image, int(self.labels[index])
-
-
-def _warn_of_filled_images() -> None:
-    from PIL import ImageFile
-
-    if ImageFile.LOAD_TRUNCATED_IMAGES:
-        warnings.warn(
-            "PIL.ImageFile.LOAD_TRUNCATED_IMAGES is set, so truncated images "
-            "are filled with grey instead of being left out. Set it to False.",
-            stacklevel=3,
-        )
+def class_folders(directory: Path) -> list[Path]:
+    """Return the visible subfolders in the order of the labels."""
+    return sorted(
+        path
+        for path in directory.iterdir()
+        if path.is_dir() and not path.name.startswith(".")
+    )
 
 
 def _find_files(directory: Path) -> dict[str, list[Path]]:
@@ -158,11 +130,7 @@ def _find_files(directory: Path) -> dict[str, list[Path]]:
             f"{directory} is a file. Pass the folder that holds one subfolder "
             "per class; unpack it first if it is an archive."
         )
-    folders = sorted(
-        path
-        for path in directory.iterdir()
-        if path.is_dir() and not path.name.startswith(".")
-    )
+    folders = class_folders(directory)
     if not folders:
         loose = [path for path in directory.iterdir() if _is_image(path)]
         raise ValueError(
@@ -222,7 +190,8 @@ def _check_class_names(
     return names
 
 
-def _check_split(validation_split: float | None, subset: str | None) -> None:
+def check_split(validation_split: float | None, subset: str | None) -> None:
+    """Refuse a side of a split that cannot be made."""
     if (validation_split is None) != (subset is None):
         raise ValueError(
             "`validation_split` and `subset` go together: make the two sides "

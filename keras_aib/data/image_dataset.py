@@ -4,6 +4,7 @@ import math
 import threading
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 from typing import Protocol
 
 import keras
@@ -35,12 +36,34 @@ class ImageSource(Protocol):
         """Pixels [H, W, 3], 0..255, and class; or `UnreadableImageError`."""
 
 
+class _Sample:
+    """Some images of a source, as a source."""
+
+    def __init__(self, source: ImageSource, chosen: np.ndarray):
+        self.class_names = source.class_names
+        self._source = source
+        self._chosen = chosen
+
+    @property
+    def labels(self) -> np.ndarray:
+        return self._source.labels[self._chosen]
+
+    def __len__(self) -> int:
+        return len(self._chosen)
+
+    def name(self, index: int) -> str:
+        return self._source.name(int(self._chosen[index]))
+
+    def read(self, index: int) -> tuple[np.ndarray, int]:
+        return self._source.read(int(self._chosen[index]))
+
+
 class ImageDataset(keras.utils.PyDataset):
     """Batches of labelled images for `fit`, `evaluate` and `predict`.
 
-    Made by `from_folder`, `from_tfds` and `from_arrays`. It feeds Keras on
-    every backend without TensorFlow; `workers` threads read the images of a
-    batch.
+    Made by `from_folder`, `from_tfds`, `from_published`, `from_arrays` and
+    `from_spec`. It feeds Keras on every backend without TensorFlow; `workers`
+    threads read the images of a batch.
 
     Each batch is `(images, labels)`: float32 pixels 0..255 [B, H, W, 3], or
     [B, 3, H, W] if `keras.config.image_data_format()` is `"channels_first"`,
@@ -106,19 +129,20 @@ class ImageDataset(keras.utils.PyDataset):
         # read to build a model, `steps_per_epoch`) and serves them in the next
         # pass, so that predictions lose their order and images repeat.
         super().__init__(workers=1)
-        for name, value, least in (
-            ("batch_size", batch_size, 1),
-            ("seed", seed, 0),
-            ("workers", workers, 1),
-        ):
-            if not isinstance(value, (int, np.integer)) or value < least:
-                raise ValueError(
-                    f"`{name}` must be an integer of at least {least}. "
-                    f"Received: {name}={value!r}"
-                )
+        _check_integer("batch_size", batch_size, 1)
+        _check_integer("seed", seed, 0)
+        _check_integer("workers", workers, 1)
         self.class_names = list(source.class_names)
         self.num_classes = len(self.class_names)
         self._source = source
+        self._settings: dict[str, Any] = {
+            "batch_size": batch_size,
+            "shuffle": shuffle,
+            "augmentation": augmentation,
+            "strict": strict,
+            "seed": seed,
+            "workers": workers,
+        }
         self._batch_size = int(batch_size)
         self._shuffle = shuffle
         self._augmentation = (
@@ -187,6 +211,69 @@ class ImageDataset(keras.utils.PyDataset):
                 stacklevel=2,
             )
 
+    def start_at(self, epoch: int) -> None:
+        """Make the next pass the one an uninterrupted run would come to.
+
+        For training that goes on from a checkpoint: order and augmentation
+        are those of pass `epoch`. `fit` must be called with `shuffle=False`
+        in both runs, because its own shuffling does not follow.
+
+        Args:
+            epoch: Passes that are done, the `initial_epoch` of `fit`.
+
+        Raises:
+            ValueError: If `epoch` is no integer of at least 0.
+
+        Example:
+
+        ```python
+        import numpy as np
+        from keras_aib import data
+
+        images = np.random.randint(0, 256, (10, 8, 8, 3), "uint8")
+        train = data.from_arrays(images, np.arange(10) % 2)
+        train.start_at(2)  # then model.fit(train, initial_epoch=2, ...)
+        ```
+        """
+        self._epoch = _check_integer("epoch", epoch, 0)
+        self._order = self._draw_order()
+
+    def sample(self, num_images: int, seed: int = 0) -> "ImageDataset":
+        """Return a dataset of some of these images, drawn at random.
+
+        Args:
+            num_images: How many.
+            seed: Non-negative integer. The draw depends on nothing else, so
+                runs of several seeds can share one choice of images.
+
+        Returns:
+            A new `ImageDataset` with the same settings.
+
+        Raises:
+            ValueError: If there are fewer images, or an argument is out of
+                range.
+
+        Example:
+
+        ```python
+        import numpy as np
+        from keras_aib import data
+
+        images = np.random.randint(0, 256, (10, 8, 8, 3), "uint8")
+        few = data.from_arrays(images, np.arange(10) % 2).sample(4)
+        ```
+        """
+        _check_integer("num_images", num_images, 1)
+        _check_integer("seed", seed, 0)
+        total = len(self._source)
+        if num_images > total:
+            raise ValueError(
+                f"There are {total} images. Received: num_images={num_images}"
+            )
+        order = np.random.default_rng(seed).permutation(total)
+        chosen = np.sort(order[:num_images])
+        return ImageDataset(_Sample(self._source, chosen), **self._settings)
+
     def _draw_order(self) -> np.ndarray:
         if not self._shuffle:
             return np.arange(len(self._source))
@@ -240,3 +327,12 @@ class ImageDataset(keras.utils.PyDataset):
         if len(found) > _MAX_NAMES:
             lines.append(f"and {len(found) - _MAX_NAMES} more")
         return ", ".join(lines)
+
+
+def _check_integer(name: str, value: int, least: int) -> int:
+    if not isinstance(value, (int, np.integer)) or value < least:
+        raise ValueError(
+            f"`{name}` must be an integer of at least {least}. Received: "
+            f"{name}={value!r}"
+        )
+    return int(value)

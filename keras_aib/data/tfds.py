@@ -23,6 +23,7 @@ def from_tfds(
     batch_size: int = 32,
     shuffle: bool = True,
     augmentation: Augmentation | None = None,
+    crop_to_box: bool = False,
     data_dir: str | os.PathLike | None = None,
     download: bool = True,
     strict: bool = False,
@@ -44,6 +45,8 @@ def from_tfds(
         batch_size: Images per batch.
         shuffle: Whether to draw a new order for each pass.
         augmentation: Keras layer or list of layers for training.
+        crop_to_box: Whether to crop each image to its bounding box, where the
+            dataset has one box an image, as `"caltech_birds2011"` does.
         data_dir: Folder of prepared datasets. `~/tensorflow_datasets` by
             default.
         download: Whether to download and prepare what is not there.
@@ -58,7 +61,8 @@ def from_tfds(
     Raises:
         ImportError: If `tensorflow_datasets` or Pillow is missing.
         ValueError: If the dataset is unknown, not prepared, prepared in
-            another format, or has no image with one class.
+            another format, or has no image with one class (and one box, where
+            that is asked for).
 
     Example:
 
@@ -74,16 +78,20 @@ def from_tfds(
     image_size = check_image_size(image_size)
     builder = _builder(tfds, name, data_dir)
     image_key, label_key = _find_keys(tfds, builder)
+    box_key = _find_box(tfds, builder) if crop_to_box else None
     _prepare(builder, name, download)
-    examples = builder.as_data_source(
-        split=split, decoders={image_key: tfds.decode.SkipDecoding()}
-    )
+    # A segmentation mask is an image too, and nothing reads it.
+    decoders = {
+        key: tfds.decode.SkipDecoding()
+        for key in _keys(builder, tfds.features.Image)
+    }
+    examples = builder.as_data_source(split=split, decoders=decoders)
     return ImageDataset(
         _TFDSSource(
             examples,
             f"{builder.info.full_name} {split}",
             builder.info.features[label_key].names,
-            (image_key, label_key),
+            (image_key, label_key, box_key),
             image_size,
         ),
         batch_size=batch_size,
@@ -95,19 +103,59 @@ def from_tfds(
     )
 
 
+def tfds_validation_splits(
+    name: str,
+    validation_split: float,
+    data_dir: str | os.PathLike | None = None,
+    download: bool = True,
+) -> tuple[str, str]:
+    """Return the splits to train on and to validate on.
+
+    A split called `validation` or, next, `test` is taken as it is; without
+    one, the last images of `train` are set aside.
+
+    Args:
+        name: Name in the TFDS catalogue.
+        validation_split: Share of `train` to set aside where it must be.
+        data_dir: As in `from_tfds`.
+        download: As in `from_tfds`.
+
+    Returns:
+        Two values for `split` of `from_tfds`.
+
+    Raises:
+        ImportError: If `tensorflow_datasets` is missing.
+        ValueError: If the dataset cannot be prepared or has no `train`.
+    """
+    builder = _builder(_import_tfds(), name, data_dir)
+    _prepare(builder, name, download)
+    splits = builder.info.splits
+    if "train" not in splits:
+        raise ValueError(
+            f"TFDS dataset {name!r} has the splits {list(splits)}, none of "
+            "them `train`. Choose the splits with `from_tfds(name, split=...)`."
+        )
+    for side in ("validation", "test"):
+        if side in splits:
+            return "train", side
+    total = splits["train"].num_examples
+    first = total - min(max(round(total * validation_split), 1), total - 1)
+    return f"train[:{first}]", f"train[{first}:]"
+
+
 class _TFDSSource:
     def __init__(
         self,
         examples: Any,
         title: str,
         class_names: list[str],
-        keys: tuple[str, str],
+        keys: tuple[str, str, str | None],
         image_size: tuple[int, int],
     ):
         self.class_names = class_names
         self._examples = examples
         self._title = title
-        self._image_key, self._label_key = keys
+        self._image_key, self._label_key, self._box_key = keys
         self._image_size = image_size
 
     def __len__(self) -> int:
@@ -127,10 +175,17 @@ class _TFDSSource:
     def read(self, index: int) -> tuple[np.ndarray, int]:
         example = self._examples[index]
         label = self._label(index, example)
+        box = None
+        if self._box_key is not None:
+            top, left, bottom, right = example[self._box_key]
+            box = (left, top, right, bottom)
         # Pillow raises whatever its decoders raise for a damaged file.
         try:
             image = read_image(
-                io.BytesIO(example[self._image_key]), self._image_size
+                io.BytesIO(example[self._image_key]),
+                self._image_size,
+                box,
+                relative_box=True,
             )
         except Exception as error:
             raise UnreadableImageError(self.name(index), error) from error
@@ -198,17 +253,8 @@ def _how_to_prepare(name: str) -> str:
 
 
 def _find_keys(tfds: Any, builder: Any) -> tuple[str, str]:
-    features = builder.info.features
-    images = [
-        key
-        for key, feature in features.items()
-        if isinstance(feature, tfds.features.Image)
-    ]
-    labels = [
-        key
-        for key, feature in features.items()
-        if isinstance(feature, tfds.features.ClassLabel)
-    ]
+    images = _keys(builder, tfds.features.Image)
+    labels = _keys(builder, tfds.features.ClassLabel)
     supervised = builder.info.supervised_keys
     if supervised is not None and len(supervised) == 2:
         image, label = supervised
@@ -218,7 +264,32 @@ def _find_keys(tfds: Any, builder: Any) -> tuple[str, str]:
         raise ValueError(
             f"TFDS dataset {builder.info.full_name!r} must have one image and "
             f"one class label. Received: images {images}, class labels "
-            f"{labels} among {list(features)}. Read it with "
+            f"{labels} among {list(builder.info.features)}. Read it with "
             "`tfds.data_source` and pass the arrays to `from_arrays`."
         )
     return images[0], labels[0]
+
+
+def _find_box(tfds: Any, builder: Any) -> str:
+    features = builder.info.features
+    relative = tfds.features.BBoxFeature().bbox_format
+    boxes = [
+        key
+        for key in _keys(builder, tfds.features.BBoxFeature)
+        if features[key].bbox_format == relative
+    ]
+    if len(boxes) != 1:
+        raise ValueError(
+            f"`crop_to_box` needs one bounding box an image, with coordinates "
+            f"0..1. TFDS dataset {builder.info.full_name!r} has {boxes} among "
+            f"{list(features)}. Leave `crop_to_box` out."
+        )
+    return boxes[0]
+
+
+def _keys(builder: Any, kind: type) -> list[str]:
+    return [
+        key
+        for key, feature in builder.info.features.items()
+        if isinstance(feature, kind)
+    ]

@@ -12,6 +12,7 @@ from keras_aib.checks import check_positive_integer
 from keras_aib.layers import BottleneckAttention
 from keras_aib.layers import GaussianBottleneck
 from keras_aib.models.bottleneck_model import BottleneckModel
+from keras_aib.models.decoder import make_decoder
 from keras_aib.models.graph import as_functional
 from keras_aib.models.graph import final_output
 from keras_aib.models.graph import find_insertion_point
@@ -68,6 +69,8 @@ class AIBClassifier(BottleneckModel):
         data_format: Where the channels of images and feature maps are. `None`
             to ask the backbone, else `keras.config.image_data_format()`.
         seed: Integer for reproducible draws.
+        hidden_units: Width of the hidden layer between latent and logits.
+            `None` for `latent_dim`, 0 for no such layer.
 
     Call arguments:
         images: Pixels 0..255, integers or floats.
@@ -127,6 +130,7 @@ class AIBClassifier(BottleneckModel):
         num_prefix_tokens: int | None = None,
         data_format: str | None = None,
         seed: int | None = None,
+        hidden_units: int | None = None,
         **kwargs: Any,
     ) -> None:
         arguments = {
@@ -179,20 +183,12 @@ class AIBClassifier(BottleneckModel):
             dtype=policy,
             name="gaussian_bottleneck",
         )
-        # Softmax and cross-entropy lose too much in half precision.
-        decoder = keras.Sequential(
-            [
-                keras.layers.Dense(
-                    latent_dim, activation="relu", dtype=policy, name="hidden"
-                ),
-                keras.layers.Dense(
-                    num_classes,
-                    activation=activation,
-                    dtype=bottleneck.rate_dtype,
-                    name="logits",
-                ),
-            ],
-            name="decoder",
+        decoder = make_decoder(
+            num_classes,
+            latent_dim if hidden_units is None else hidden_units,
+            activation,
+            policy,
+            bottleneck.rate_dtype,
         )
         images = wiring.images()
         connections = wiring.connect(images)

@@ -92,21 +92,20 @@ def run_once(
         "setting": f"learning_rate={learning_rate:g}",
         "seed": seed,
     }
-    weights = weights_path(options.output, variant, seed)
-    is_final = experiment == "fine_tuning"
     if is_done(run, options.results):
         return
-    built = run_and_record(
+    weights = None
+    if experiment == "fine_tuning":
+        weights = weights_path(options.output, variant, seed)
+    run_and_record(
         {**run, "image_size": options.image_size},
         features.new_tail(),
         train,
         test,
         Budget(options.epochs, learning_rate, seed=seed),
         options,
+        weights=weights,
     )
-    if is_final:
-        weights.parent.mkdir(parents=True, exist_ok=True)
-        built.model.save_weights(weights)
 
 
 def weights_path(output: Path, variant: str, seed: int) -> Path:

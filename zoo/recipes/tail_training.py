@@ -4,12 +4,14 @@ import argparse
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
 from keras_aib.callbacks import BetaWarmup
+from keras_aib.files import written_whole
 from keras_aib.zoo.metrics import accuracy
 from keras_aib.zoo.metrics import class_probabilities
 from keras_aib.zoo.metrics import expected_calibration_error
@@ -47,6 +49,7 @@ def run_and_record(
     options: argparse.Namespace,
     attention_layer: str | None = "cut",
     judge: Callable[[Variant], dict[str, float]] | None = None,
+    weights: Path | None = None,
     **build_options: Any,
 ) -> Variant:
     """Train one variant, evaluate it, and append its rows.
@@ -60,6 +63,7 @@ def run_and_record(
         options: Of `recipe_parser`: where the results go, and the command.
         attention_layer: Where the attention goes in the tail.
         judge: Gives further figures of the trained variant.
+        weights: Where to save the trained weights.
         **build_options: Further arguments of `build_variant`.
 
     Returns:
@@ -71,6 +75,10 @@ def run_and_record(
     metrics = evaluate_tail(built, *test)
     if judge is not None:
         metrics.update(judge(built))
+    if weights is not None:
+        # First, so that no row stands without its weights.
+        with written_whole(weights) as path:
+            built.model.save_weights(path)
     append_run(
         {
             **run,
