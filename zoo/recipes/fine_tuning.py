@@ -25,7 +25,7 @@ from keras_aib.zoo.recipes.stored_features import StoredFeatures
 from keras_aib.zoo.recipes.tail_training import Budget
 from keras_aib.zoo.recipes.tail_training import run_and_record
 
-LEARNING_RATES = (1e-4, 3e-4, 1e-3)
+LEARNING_RATES = (3e-4, 1e-3, 3e-3)
 VALIDATION_START = 45_000
 
 
