@@ -35,11 +35,12 @@ def written_whole(path: str | os.PathLike) -> Iterator[Path]:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     tag = uuid.uuid4().hex[:8]
-    temporary = path.with_name(f".{path.stem}-{tag}{path.suffix}")
+    # Keras looks at the whole ending, as in `.weights.h5`.
+    temporary = path.with_name(f".{tag}-{path.name}")
     try:
         yield temporary
         if temporary.is_dir() and path.is_dir():
-            previous = path.with_name(f".{path.stem}-{tag}-previous")
+            previous = path.with_name(f".{tag}-previous-{path.name}")
             os.replace(path, previous)
             os.replace(temporary, path)
             shutil.rmtree(previous)
