@@ -1,6 +1,6 @@
 """What the layers of this package share."""
 
-from types import SimpleNamespace
+import threading
 from typing import Any
 from typing import ClassVar
 
@@ -9,6 +9,13 @@ from keras import ops
 
 from keras_aib.checks import check_positive_integer
 from keras_aib.ops import reparameterize
+
+
+class _LatestRates(threading.local):
+    # Where several devices train, a layer is called in a thread for each.
+
+    def __init__(self) -> None:
+        self.rates: dict[str, Any] = {}
 
 
 class RatedLayer(keras.layers.Layer):
@@ -28,7 +35,7 @@ class RatedLayer(keras.layers.Layer):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(autocast=False, **kwargs)
-        self._latest = SimpleNamespace(rates={})
+        self._latest = _LatestRates()
 
     @property
     def rate_dtype(self) -> str:
