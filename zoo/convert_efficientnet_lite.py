@@ -28,7 +28,7 @@ from keras_aib.zoo.originals import random_images
 from keras_aib.zoo.pretrained import assemble_classifier
 from keras_aib.zoo.pretrained import build_head
 from keras_aib.zoo.pretrained_config import PretrainedConfig
-from keras_aib.zoo.registry import info
+from keras_aib.zoo.registry import BACKBONES
 
 TOLERANCE = 1e-4
 
@@ -55,7 +55,7 @@ def convert(variant: str, output: str | Path) -> dict[str, Any]:
             photographs' packages are missing.
         ValueError: If the converted network is not the original.
     """
-    config = info(f"efficientnet_{variant}.imagenet")
+    config = BACKBONES[f"efficientnet_{variant}.imagenet"]
     weights_path = _published_weights(variant)
     state = import_original("torch").load(weights_path, weights_only=True)
     originals = _originals(variant, state)

@@ -24,6 +24,8 @@ class ModelConfig:
             score network. `None` for a single convolution.
         pretrained: Name for `zoo.load_backbone`, where the backbone's weights
             come from; `None` if there are none.
+        copies_weights: Whether the backbone takes the weights of `pretrained`
+            and ends in another way, instead of being it.
         preset: Folder in `zoo/weights/` with the whole trained model; `None`
             if there is none.
         image_size: Height and width in pixels that the model is made for.
@@ -54,6 +56,7 @@ class ModelConfig:
         default=None, repr=False
     )
     pretrained: str | None = None
+    copies_weights: bool = False
     preset: str | None = None
     image_size: tuple[int, int] = (224, 224)
     num_classes: int = 1000

@@ -5,10 +5,11 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_aib.zoo import keras_applications
 from keras_aib.zoo import keras_hub_presets
 from keras_aib.zoo.pretrained_config import PretrainedConfig
-from keras_aib.zoo.registry import info
-from keras_aib.zoo.registry import list_models
+from keras_aib.zoo.registry import BACKBONES
+from keras_aib.zoo.registry import MODELS
 from keras_aib.zoo.registry import unknown_name
 from keras_aib.zoo.weight_files import backbone_weights
 from keras_aib.zoo.weight_files import checked_weights
@@ -19,19 +20,21 @@ def load_backbone(
 ) -> Any:
     """A plain pretrained backbone, ready for `AIBClassifier`.
 
-    The zoo's own weights need no network. Every other name goes to KerasHub.
+    The zoo's own weights are installed; the largest are fetched at first use,
+    as `info(name).source_url` says. Other names go to Keras and KerasHub.
 
     Args:
-        name: One of `list_models()`; else a KerasHub preset: a built-in name
-            (`"resnet_50_imagenet"`), a handle (`"hf://..."`,
+        name: One of `list_models()`; or `"keras.applications/ResNet50"`, with
+            the name of any model there; else a KerasHub preset: a built-in
+            name (`"resnet_50_imagenet"`), a handle (`"hf://..."`,
             `"kaggle://..."`) or the path of a preset folder.
         image_size: Fixes the input to this height and width in pixels; an int
             means a square. `None` leaves it as the backbone has it, which is
             open for the zoo's own.
 
     Returns:
-        A `keras_hub.models.Backbone`. The zoo's own expect images that went
-        through `preprocessor(name)`.
+        A functional `keras.Model`, mostly a `keras_hub.models.Backbone`. It
+        expects images that went through `preprocessor(name)`.
 
     Raises:
         ValueError: If the name is unknown, the weights are altered, the preset
@@ -50,6 +53,8 @@ def load_backbone(
     """
     size = _standardized_size(image_size)
     config = _find(name)
+    if keras_applications.is_application(name):
+        return keras_applications.load_application_backbone(name, size)
     if config is None:
         return keras_hub_presets.load_preset_backbone(name, size)
     height, width = size or (None, None)
@@ -69,11 +74,12 @@ def load_classifier(name: str) -> keras.Model:
     Returns:
         A functional `keras.Model` from pixels in 0..255 (`[B, H, W, 3]`, uint8
         or float) to logits, with the preprocessing in the graph. The zoo's own
-        take any size and do not resize; KerasHub's resize as the preset says.
+        take any size and do not resize; those of `keras.applications` have
+        their own size; KerasHub's resize as the preset says.
 
     Raises:
-        ValueError: As for `load_backbone`; also if the preset has no
-            classification head or does not say how it preprocesses.
+        ValueError: As for `load_backbone`; also if there is no classification
+            head, or a preset does not say how it preprocesses.
         OSError: If a weight file is missing, or a preset cannot be fetched.
         ImportError: If KerasHub is not installed.
 
@@ -89,10 +95,12 @@ def load_classifier(name: str) -> keras.Model:
     ```
     """
     config = _find(name)
+    if keras_applications.is_application(name):
+        return keras_applications.load_application_classifier(name)
     if config is None:
         return keras_hub_presets.load_preset_classifier(name)
     if config.head_weights is None or config.num_classes is None:
-        with_head = [row for row in list_models() if info(row).head_weights]
+        with_head = [row.name for row in BACKBONES.values() if row.head_weights]
         raise ValueError(
             f"{name!r} is a backbone: {config.origin} holds no classification "
             f"head. Use `zoo.load_backbone({name!r})`, or a classifier of "
@@ -114,7 +122,8 @@ def preprocessor(name: str) -> keras.Layer:
         name: As for `load_backbone`.
 
     Returns:
-        For the zoo's own a `keras.layers.Rescaling`; for a KerasHub preset its
+        For the zoo's own a `keras.layers.Rescaling`; for `keras.applications`
+        what the family's `preprocess_input` does; for a KerasHub preset its
         rescaling, after its resizing where it has one.
 
     Raises:
@@ -131,6 +140,8 @@ def preprocessor(name: str) -> keras.Layer:
     ```
     """
     config = _find(name)
+    if keras_applications.is_application(name):
+        return keras_applications.application_preprocessor(name)
     if config is None:
         return keras_hub_presets.load_preset_preprocessor(name)
     return build_rescaling(config)
@@ -189,8 +200,15 @@ def _find(name: str) -> PretrainedConfig | None:
             "through loading and saving. Call "
             "`keras.config.set_image_data_format('channels_last')` first."
         )
-    if name in list_models():
-        return info(name)
+    if name in BACKBONES:
+        return BACKBONES[name]
+    if name in MODELS:
+        raise ValueError(
+            f"{name!r} is a classifier with attention: use `zoo.load`. The "
+            f"plain network behind it is {MODELS[name].pretrained!r}."
+        )
+    if keras_applications.is_application(name):
+        return None
     if keras_hub_presets.is_preset(name):
         return None
     hub = keras_hub_presets.import_keras_hub()

@@ -1,0 +1,199 @@
+"""A model by what a user calls it: a run, a preset, a file, a name."""
+
+import functools
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from keras_aib import zoo
+from keras_aib.models import AIBClassifier
+from keras_aib.zoo.training.run_config import CONFIG_FILE
+from keras_aib.zoo.training.run_config import RunConfig
+
+BEST_FILE = "best.keras"
+PRESET_FILE = "metadata.json"
+
+
+class ModelSource:
+    """What `--model` and `RUN` name, and the model behind it.
+
+    Args:
+        source: Folder of a run, of which the best model is meant; a preset
+            folder; a `.keras` file; or a name that `zoo.load` knows.
+
+    Raises:
+        ValueError: If `source` looks like a path and there is no model.
+
+    Example:
+
+    ```python
+    from keras_aib.zoo.training.model_source import ModelSource
+
+    source = ModelSource("aib_efficientnet_lite0.imagenet")
+    print(source.find_image_size())
+    ```
+    """
+
+    def __init__(self, source: str | os.PathLike) -> None:
+        self.source = os.fspath(source)
+        self._path = _find(self.source)
+
+    @property
+    def is_saved(self) -> bool:
+        """Whether it is a model on disk, its options settled."""
+        return self._path is not None
+
+    @functools.cached_property
+    def run(self) -> RunConfig | None:
+        """Configuration of the run that the model was trained in, if any."""
+        if self._path is None or self._path.is_dir():
+            return None
+        if not (self._path.parent / CONFIG_FILE).is_file():
+            return None
+        return RunConfig.read(self._path.parent)
+
+    @functools.cached_property
+    def model(self) -> AIBClassifier:
+        """The trained model, not compiled.
+
+        Raises:
+            ValueError: If the file is damaged, or holds no `AIBClassifier`.
+        """
+        if self._path is None:
+            return zoo.load(self.source)
+        if self._path.is_dir():
+            return AIBClassifier.from_preset(self._path)
+        try:
+            # The optimizer of one backend does not suit another.
+            model = keras.saving.load_model(self._path, compile=False)
+        except (OSError, KeyError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"{self._path} cannot be loaded as a Keras model: {error}"
+            ) from error
+        if not isinstance(model, AIBClassifier):
+            raise ValueError(
+                f"{self._path} holds a {type(model).__name__}. Expected an "
+                "AIBClassifier: build one around your backbone with "
+                "`keras_aib.models.AIBClassifier` and save that."
+            )
+        return model
+
+    def find_image_size(
+        self, image_size: tuple[int, int] | None = None
+    ) -> tuple[int, int]:
+        """Height and width in pixels of the images that go into the model.
+
+        Args:
+            image_size: What the user wants, or `None`.
+
+        Raises:
+            ValueError: If the model takes another size, or nothing tells one.
+        """
+        if not self.is_saved:
+            if image_size is None and self.source not in zoo.list_models():
+                raise self._unknown_size()
+            return image_size or tuple(zoo.info(self.source).image_size)
+        height, width = _input_size(self.model)
+        if height is not None and width is not None:
+            if image_size not in (None, (height, width)):
+                raise ValueError(
+                    f"{self.source} takes images of {height} x {width} pixels "
+                    f"only. Received: image_size={image_size}. Leave it out."
+                )
+            return height, width
+        if image_size is not None:
+            return image_size
+        if self.run is None or self.run.image_size is None:
+            raise self._unknown_size()
+        return self.run.image_size
+
+    def build(self, config: RunConfig, num_classes: int) -> AIBClassifier:
+        """The model that a run starts from, not compiled.
+
+        Args:
+            config: Configuration of the run.
+            num_classes: Number of classes.
+
+        Raises:
+            ValueError: If the model cannot take the options.
+        """
+        if not self.is_saved:
+            return self._load_from_zoo(config, num_classes)
+        settled: dict[str, Any] = dict(config.model_options)
+        if config.precision is not None:
+            settled["precision"] = config.precision
+        if config.from_scratch:
+            settled["from_scratch"] = True
+        if settled:
+            raise ValueError(
+                f"{self.source} is a saved model, in which these are settled: "
+                f"{', '.join(settled)}. Leave them out, or start from a name "
+                "that `keras-aib list` shows."
+            )
+        if num_classes == self.model.num_classes:
+            return self.model
+        with tempfile.TemporaryDirectory() as folder:
+            self.model.save_to_preset(folder)
+            return AIBClassifier.from_preset(folder, num_classes=num_classes)
+
+    def _load_from_zoo(
+        self, config: RunConfig, num_classes: int
+    ) -> AIBClassifier:
+        row = zoo.info(self.source)
+        options = {"seed": config.seed, **config.model_options}
+        if not config.from_scratch:
+            if not getattr(row, "has_weights", True):
+                raise ValueError(
+                    f"{self.source} has no pretrained weights. Train it with "
+                    "`--from-scratch`, or choose a name that ends in the "
+                    "origin of its weights."
+                )
+            if getattr(row, "preset", None) is not None:
+                # Trained as a whole, and its seed with it.
+                del options["seed"]
+        return zoo.load(
+            self.source,
+            num_classes=num_classes,
+            weights=None if config.from_scratch else "pretrained",
+            image_size=config.image_size,
+            **options,
+        )
+
+    def _unknown_size(self) -> ValueError:
+        return ValueError(
+            f"Nothing tells the image size of {self.source}. Give it with "
+            "`--image-size`."
+        )
+
+
+def _find(source: str) -> Path | None:
+    path = Path(source)
+    if path.is_dir():
+        if (path / PRESET_FILE).is_file():
+            return path
+        if (path / BEST_FILE).is_file():
+            return path / BEST_FILE
+        raise ValueError(
+            f"The folder {path} holds no model: neither a preset "
+            f"({PRESET_FILE}) nor a training run with at least one epoch done "
+            f"({BEST_FILE})."
+        )
+    if path.is_file():
+        return path
+    is_path = path.suffix == ".keras" or os.sep in source
+    if is_path and "://" not in source:
+        raise ValueError(
+            f"There is no model {source} (seen from {Path.cwd()}). Pass the "
+            "folder of a run, a preset folder, a `.keras` file, or a name "
+            "that `keras-aib list` shows."
+        )
+    return None
+
+
+def _input_size(model: keras.Model) -> tuple[int | None, int | None]:
+    channels_first = keras.config.image_data_format() == "channels_first"
+    shape = model.input_shape
+    return tuple(shape[2:4] if channels_first else shape[1:3])

@@ -1,0 +1,251 @@
+"""A training run in a folder of its own, that can be killed and resumed."""
+
+import contextlib
+import dataclasses
+import importlib.util
+import os
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from keras_aib import data
+from keras_aib.callbacks import AttentionPictures
+from keras_aib.callbacks import BetaWarmup
+from keras_aib.data import ImageDataset
+from keras_aib.models import AIBClassifier
+from keras_aib.zoo.training.distribution import distribution_scope
+from keras_aib.zoo.training.distribution import even_batches
+from keras_aib.zoo.training.freezing import freeze
+from keras_aib.zoo.training.model_source import ModelSource
+from keras_aib.zoo.training.run_config import CONFIG_FILE
+from keras_aib.zoo.training.run_config import RunConfig
+from keras_aib.zoo.training.run_recorder import TENSORBOARD_FOLDER
+from keras_aib.zoo.training.run_recorder import RunRecorder
+from keras_aib.zoo.training.training_state import TrainingState
+
+NUM_PICTURES = 12
+PICTURES_FOLDER = "pictures"
+
+
+class TrainingRun:
+    """Fine-tune a model, leaving everything of interest in a folder.
+
+    | file | content |
+    |---|---|
+    | `config.json` | the `RunConfig`, all that is needed to go on |
+    | `state.npz` | all variables and the history after the last epoch |
+    | `log.csv` | loss, accuracy, rates of each epoch |
+    | `best.keras`, `last.keras` | the model of the best and the last epoch |
+    | `tensorboard/` | the same figures and pictures for TensorBoard |
+    | `pictures/` | where the model looks, epoch by epoch |
+
+    A run that was killed goes on with `TrainingRun.resume`, from the end of
+    its last epoch, in the same order of images and with the same noise: it
+    ends where it would have ended.
+
+    Args:
+        folder: Folder of the run.
+        config: Its configuration.
+
+    Example:
+
+    ```python
+    from keras_aib.zoo.training import RunConfig
+    from keras_aib.zoo.training import TrainingRun
+
+    config = RunConfig(data="photos", model="aib_efficientnet_lite0.imagenet")
+    history = TrainingRun.start("runs/photos", config).train()
+    # In another process, after a kill:
+    history = TrainingRun.resume("runs/photos").train()
+    ```
+    """
+
+    def __init__(self, folder: str | os.PathLike, config: RunConfig) -> None:
+        self.folder = Path(folder)
+        self.config = config
+
+    @classmethod
+    def start(
+        cls, folder: str | os.PathLike, config: RunConfig
+    ) -> "TrainingRun":
+        """A new run. Nothing is written before `train`.
+
+        Raises:
+            ValueError: If there is something in the folder.
+        """
+        folder = Path(folder)
+        if folder.exists() and (folder.is_file() or any(folder.iterdir())):
+            raise ValueError(
+                f"{folder} is not empty. Choose another folder with "
+                "`--output`, or, if it is a run, go on with "
+                f"`keras-aib train --resume {folder}`."
+            )
+        return cls(folder, config)
+
+    @classmethod
+    def resume(
+        cls, folder: str | os.PathLike, epochs: int | None = None
+    ) -> "TrainingRun":
+        """A run that was broken off.
+
+        Args:
+            folder: Its folder.
+            epochs: A new number of epochs, to go on for longer; `None` for
+                what the run began with.
+
+        Raises:
+            ValueError: If the folder is no run, or the run began on another
+                backend.
+        """
+        config = RunConfig.read(folder)
+        if config.backend != keras.config.backend():
+            raise ValueError(
+                f"The run {folder} began on the {config.backend} backend, and "
+                "would not end the same on another. Set "
+                f"KERAS_BACKEND={config.backend}. Received: "
+                f"{keras.config.backend()}"
+            )
+        if epochs is not None:
+            config = dataclasses.replace(config, epochs=epochs)
+        return cls(folder, config)
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether there is something to go on with."""
+        return (self.folder / CONFIG_FILE).is_file()
+
+    def train(self, verbose: str | int = "auto") -> list[dict[str, float]]:
+        """Train until the last epoch.
+
+        Args:
+            verbose: As for `keras.Model.fit`.
+
+        Returns:
+            The logs of each epoch since the run began.
+
+        Raises:
+            ValueError: If data and model do not go together, the data is not
+                what the run began with, or the loss is not a number.
+            ImportError: If a package that reads the data is missing.
+        """
+        keras.utils.set_random_seed(self.config.seed)
+        source = ModelSource(self.config.model)
+        size = source.find_image_size(self.config.image_size)
+        train = self._open(size, "training")
+        validation = self._open(size, "validation")
+        found = dataclasses.replace(
+            self.config,
+            image_size=size,
+            class_names=tuple(train.class_names),
+            num_images=train.num_images,
+        )
+        self._check_data(found)
+        with (
+            distribution_scope(self.config.distribution) as num_devices,
+            _precision(self.config.precision),
+        ):
+            model = source.build(found, train.num_classes)
+            self._compile(model)
+            state = TrainingState.restore(self.folder, model)
+            # From here on the run can be resumed, and not before.
+            self.config = found
+            self.config.write(self.folder)
+            recorder = RunRecorder(self.folder, state, self.config.seed)
+            recorder.rewrite(model)
+            train.start_at(state.epoch)
+            callbacks = [
+                *self._warmup(),
+                *self._pictures(validation, num_devices),
+                recorder,
+            ]
+            if state.epoch < self.config.epochs:
+                model.fit(
+                    even_batches(train, num_devices),
+                    validation_data=even_batches(validation, num_devices),
+                    epochs=self.config.epochs,
+                    initial_epoch=state.epoch,
+                    callbacks=callbacks,
+                    # The dataset shuffles, and knows how to go on.
+                    shuffle=False,
+                    verbose=verbose,
+                )
+        return state.history
+
+    def _open(self, image_size: tuple[int, int], subset: str) -> ImageDataset:
+        is_training = subset == "training"
+        flip = keras.layers.RandomFlip("horizontal", seed=self.config.seed)
+        return data.from_spec(
+            self.config.data,
+            image_size=image_size,
+            batch_size=self.config.batch_size,
+            subset=subset,
+            validation_split=self.config.validation_split,
+            shuffle=is_training,
+            augmentation=flip if is_training else None,
+            limit=self.config.limit,
+            seed=self.config.seed,
+            workers=self.config.workers,
+        )
+
+    def _check_data(self, found: RunConfig) -> None:
+        if not self.config.num_images:
+            return
+        for name in ("class_names", "num_images"):
+            before, now = getattr(self.config, name), getattr(found, name)
+            if before != now:
+                raise ValueError(
+                    f"{self.config.data} is not what the run {self.folder} "
+                    f"began with: {name} was {before} and is {now}. Put the "
+                    "images back, or start a new run."
+                )
+
+    def _compile(self, model: AIBClassifier) -> None:
+        freeze(model, self.config.trained_part)
+        is_logits = model.activation is keras.activations.linear
+        model.compile(
+            keras.optimizers.Adam(self.config.learning_rate),
+            keras.losses.SparseCategoricalCrossentropy(from_logits=is_logits),
+            metrics=["accuracy"],
+        )
+        model.optimizer.build(model.trainable_variables)
+
+    def _warmup(self) -> Iterator[keras.callbacks.Callback]:
+        if self.config.warmup_epochs:
+            yield BetaWarmup(warmup_epochs=self.config.warmup_epochs)
+
+    def _pictures(
+        self, validation: ImageDataset, num_devices: int
+    ) -> Iterator[keras.callbacks.Callback]:
+        if importlib.util.find_spec("matplotlib") is None:
+            warnings.warn(
+                "matplotlib is not installed: no pictures of the attention "
+                "are drawn. Install it with `pip install keras-aib[plot]`.",
+                stacklevel=3,
+            )
+            return
+        images, labels = even_batches(validation, num_devices)[0]
+        count = max(num_devices, NUM_PICTURES - NUM_PICTURES % num_devices)
+        tensorboard = importlib.util.find_spec("tensorboard") is not None
+        yield AttentionPictures(
+            images[:count],
+            self.folder / PICTURES_FOLDER,
+            labels=labels[:count],
+            class_names=validation.class_names,
+            tensorboard_directory=(
+                self.folder / TENSORBOARD_FOLDER if tensorboard else None
+            ),
+        )
+
+
+@contextlib.contextmanager
+def _precision(precision: str | None) -> Iterator[None]:
+    policy: Any = keras.config.dtype_policy()
+    if precision is not None:
+        keras.config.set_dtype_policy(precision)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(policy)
