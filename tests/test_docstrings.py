@@ -9,7 +9,20 @@ import pytest
 
 import keras_aib
 
-MODULES = ("ops", "layers", "models", "callbacks", "visualization", "files")
+MODULES = (
+    "ops",
+    "layers",
+    "models",
+    "callbacks",
+    "visualization",
+    "files",
+    "attribution.metrics",
+    "data.published",
+    "data.spec",
+    "data.folder",
+    "data.arrays",
+    "data.image_dataset",
+)
 
 
 def examples():

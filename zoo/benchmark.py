@@ -8,110 +8,30 @@ quotient within a round. Peak memory is that of a process of its own.
 """
 
 import argparse
-import functools
-import os
 import shlex
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable
 from collections.abc import Sequence
-from dataclasses import dataclass
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 
-from keras_aib.zoo.efficientnet_lite import build_efficientnet_lite
+from keras_aib.zoo.benchmark_memory import own_peak_memory
+from keras_aib.zoo.benchmark_memory import peak_memory
+from keras_aib.zoo.benchmark_workload import MODELS
+from keras_aib.zoo.benchmark_workload import POLICIES
+from keras_aib.zoo.benchmark_workload import Workload
+from keras_aib.zoo.benchmark_workload import step
 from keras_aib.zoo.recipes.results import RESULTS
 from keras_aib.zoo.recipes.results import append_run
 from keras_aib.zoo.recipes.variants import VARIANTS
-from keras_aib.zoo.recipes.variants import build_variant
 
-NUM_CLASSES = 10
 SAMPLED = "aib_quantized"
 GROWTH = (0.5, 1.0, 1.5)
-POLICIES = {
-    "float32": "float32",
-    "bfloat16": "mixed_bfloat16",
-    "float16": "mixed_float16",
-}
 WHAT = ("training", "inference", "samples", "pixels", "batch")
-
-
-def _resnet50(image_size: int) -> keras.Model:
-    return keras.applications.ResNet50(
-        include_top=False,
-        weights=None,
-        input_shape=(image_size, image_size, 3),
-    )
-
-
-def _efficientnet_lite0(image_size: int) -> keras.Model:
-    return build_efficientnet_lite("lite0", (image_size, image_size, 3))
-
-
-# Builder of the backbone, and where the attention goes: stride 16.
-MODELS: dict[str, tuple[Callable[[int], keras.Model], str]] = {
-    "resnet50": (_resnet50, "conv4_block6_out"),
-    "efficientnet_lite0": (_efficientnet_lite0, "P4"),
-}
-
-
-@dataclass(frozen=True)
-class Workload:
-    """What is measured, and how often.
-
-    Attributes:
-        model: A key of `MODELS`.
-        image_size: Height and width in pixels.
-        batch_size: Images per batch.
-        precision: A key of `POLICIES`.
-        rounds: Timed rounds, after one that is not timed.
-        steps: Batches per round and variant.
-        num_samples: Samples of `predict_samples`.
-    """
-
-    model: str
-    image_size: int = 224
-    batch_size: int = 8
-    precision: str = "float32"
-    rounds: int = 10
-    steps: int = 4
-    num_samples: int = 12
-
-    def __str__(self) -> str:
-        return (
-            f"{self.image_size} px, batch {self.batch_size}, {self.precision}"
-        )
-
-    def build(self, variant: str) -> keras.Model:
-        """A compiled model of one of the compared variants."""
-        build_backbone, attention_layer = MODELS[self.model]
-        model = build_variant(
-            variant,
-            build_backbone(self.image_size),
-            NUM_CLASSES,
-            attention_layer=attention_layer,
-            seed=0,
-        ).model
-        model.compile(
-            "adam",
-            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-            metrics=["accuracy"],
-        )
-        return model
-
-    def data(self) -> tuple[np.ndarray, np.ndarray]:
-        """Images and labels of one round."""
-        random = np.random.default_rng(0)
-        count = self.steps * self.batch_size
-        shape = (count, self.image_size, self.image_size, 3)
-        images = random.random(shape, dtype="float32")
-        return images, random.integers(0, NUM_CLASSES, size=count)
 
 
 def interleave(
@@ -170,21 +90,6 @@ def compare(
             f"ratio_to_{reference}_most": max(ratios),
         }
     return figures
-
-
-def step(model: keras.Model, kind: str, workload: Workload) -> Any:
-    """The function to time: `"training"` or `"inference"` on one round's data.
-
-    It ends in `fit` and `predict`, as a user's program does, and these wait
-    for the device.
-    """
-    images, labels = workload.data()
-    options = {"batch_size": workload.batch_size, "verbose": 0}
-    if kind == "training":
-        return functools.partial(
-            model.fit, images, labels, shuffle=False, **options
-        )
-    return functools.partial(model.predict, images, **options)
 
 
 def benchmark_steps(
@@ -255,90 +160,6 @@ def grown(workload: Workload, what: str) -> list[Workload]:
     return [replace(workload, batch_size=count) for count in counts]
 
 
-def peak_memory(
-    workload: Workload, kind: str, variants: Sequence[str] = VARIANTS
-) -> dict[str, dict[str, float]]:
-    """Peak memory of two steps in MB, each variant in a process of its own.
-
-    On a GPU it is what the framework allocated there. On a CPU it is the
-    resident memory beyond what the imports took. Empty where it cannot be
-    told: on a GPU with TensorFlow.
-
-    Args:
-        workload: What to measure.
-        kind: `"training"` or `"inference"`.
-        variants: The first is the one that the others are divided by.
-
-    Raises:
-        RuntimeError: If such a process fails, say for want of memory.
-    """
-    megabytes = {}
-    for variant in variants:
-        run = subprocess.run(
-            [
-                sys.executable,
-                *("-m", "keras_aib.zoo.benchmark"),
-                *("--memory-of", variant, kind),
-                *("--model", workload.model),
-                *("--image-size", str(workload.image_size)),
-                *("--batch-size", str(workload.batch_size)),
-                *("--precision", workload.precision),
-            ],
-            env={
-                **os.environ,
-                "KERAS_BACKEND": keras.config.backend(),
-                "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
-            },
-            capture_output=True,
-            text=True,
-        )
-        if run.returncode:
-            raise RuntimeError(
-                f"Measuring the memory of {kind} with {variant!r} at "
-                f"{workload} failed with exit code {run.returncode}. Lower "
-                "--batch-size or --image-size, or pass --no-memory. It said: "
-                f"{run.stderr[-1000:]}"
-            )
-        last = run.stdout.split()[-1]
-        if last == "unknown":
-            return {}
-        megabytes[variant] = int(last) / 1e6
-    return {
-        variant: {
-            "peak_memory_mb": value,
-            f"memory_ratio_to_{variants[0]}": value / megabytes[variants[0]],
-        }
-        for variant, value in megabytes.items()
-    }
-
-
-def _own_peak_memory(workload: Workload, variant: str, kind: str) -> str:
-    before = _resident_bytes("VmRSS")
-    step(workload.build(variant), kind, workload)()
-    if keras.config.backend() == "torch":
-        import torch
-
-        if torch.cuda.is_available():
-            return str(torch.cuda.max_memory_allocated())
-    if keras.config.backend() == "jax":
-        import jax
-
-        if jax.devices()[0].platform != "cpu":
-            return str(jax.devices()[0].memory_stats()["peak_bytes_in_use"])
-    if keras.config.backend() == "tensorflow" and any(
-        "gpu" in device.lower() for device in keras.distribution.list_devices()
-    ):
-        return "unknown"
-    return str(_resident_bytes("VmHWM") - before)
-
-
-def _resident_bytes(field: str) -> int:
-    # Not getrusage: its maximum begins with that of the parent process.
-    status = Path("/proc/self/status").read_text(encoding="ascii")
-    line = next(x for x in status.splitlines() if x.startswith(field))
-    return 1024 * int(line.split()[1])
-
-
 def measure(
     workload: Workload, what: str, memory: bool = True
 ) -> list[dict[str, Any]]:
@@ -351,7 +172,7 @@ def measure(
     if what == "samples":
         figures = benchmark_samples(workload)
         setting = f"{what}, {workload}, {workload.num_samples} samples"
-        return _rows("benchmark", setting, workload, figures)
+        return _rows("benchmark_samples", setting, workload, figures)
     if what in ("pixels", "batch"):
         runs = [
             (kind, size, ("plain", SAMPLED))
@@ -364,9 +185,10 @@ def measure(
     rows = []
     for kind, size, variants in runs:
         # First, so that this process does not yet hold the device's memory.
-        figures = peak_memory(size, kind, variants) if memory else {}
-        for variant, timed in benchmark_steps(size, kind, variants).items():
-            figures[variant] = {**timed, **figures.get(variant, {})}
+        peaks = peak_memory(size, kind, variants) if memory else {}
+        figures = benchmark_steps(size, kind, variants)
+        for variant, timed in figures.items():
+            timed.update(peaks.get(variant, {}))
         rows += _rows(experiment, f"{kind}, {size}", size, figures)
         keras.utils.clear_session()
     return rows
@@ -413,7 +235,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     keras.config.set_dtype_policy(POLICIES[workload.precision])
     try:
         if options.memory_of:
-            sys.stdout.write(_own_peak_memory(workload, *options.memory_of))
+            sys.stdout.write(
+                own_peak_memory(
+                    workload,
+                    kind=options.memory_of[1],
+                    variant=options.memory_of[0],
+                )
+            )
             return
         for what in options.what.split(","):
             for row in measure(workload, what, not options.no_memory):

