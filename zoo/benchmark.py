@@ -235,13 +235,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     keras.config.set_dtype_policy(POLICIES[workload.precision])
     try:
         if options.memory_of:
-            sys.stdout.write(
-                own_peak_memory(
-                    workload,
-                    kind=options.memory_of[1],
-                    variant=options.memory_of[0],
-                )
-            )
+            variant, kind = options.memory_of
+            sys.stdout.write(own_peak_memory(workload, kind, variant))
             return
         for what in options.what.split(","):
             for row in measure(workload, what, not options.no_memory):

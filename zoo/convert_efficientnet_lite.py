@@ -21,6 +21,7 @@ import keras
 import numpy as np
 
 from keras_aib.files import sha256
+from keras_aib.models.half_precision import write_half
 from keras_aib.zoo.efficientnet_lite import VARIANTS
 from keras_aib.zoo.originals import import_original
 from keras_aib.zoo.originals import photographs
@@ -84,9 +85,11 @@ def convert(variant: str, output: str | Path) -> dict[str, Any]:
         )
     with tempfile.TemporaryDirectory(dir=_folder(output)) as scratch:
         files = [
-            _write_half(backbone, Path(scratch) / config.backbone_weights),
-            _write_half(head, Path(scratch) / config.head_weights),
+            Path(scratch) / str(config.backbone_weights),
+            Path(scratch) / str(config.head_weights),
         ]
+        write_half(backbone, files[0])
+        write_half(head, files[1])
         backbone.load_weights(files[0])
         head.load_weights(files[1])
         shipped = _compare(config, backbone, classifier, batches, expected)
@@ -247,28 +250,6 @@ def _check_classes(rows: list[dict[str, Any]]) -> None:
                 f"In float16 the photograph {photograph!r} is classed as "
                 f"{row['top1'][0]}, expected one of {list(allowed)}."
             )
-
-
-def _write_half(model: Any, path: Path) -> Path:
-    """Save in Keras's weights format, with the kernels in float16.
-
-    Vectors (BatchNormalization, biases) stay in float32: they are small, and
-    variances reach values that float16 is too coarse for.
-    """
-    h5py = import_original("h5py")
-    full_path = path.with_name(f"full.{path.name}")
-    model.save_weights(full_path)
-    with h5py.File(full_path) as full, h5py.File(path, "w") as half:
-
-        def copy(name: str, item: Any) -> None:
-            if isinstance(item, h5py.Group):
-                half.require_group(name)
-                return
-            dtype = "float16" if item.ndim > 1 else "float32"
-            half.create_dataset(name, data=item[()].astype(dtype))
-
-        full.visititems(copy)
-    return path
 
 
 def main() -> None:

@@ -347,17 +347,21 @@ class AIBClassifier(BottleneckModel):
         restore_frozen_layers(model, frozen)
         return model
 
-    def save_to_preset(self, directory: str | os.PathLike) -> None:
+    def save_to_preset(
+        self, directory: str | os.PathLike, half_precision: bool = False
+    ) -> None:
         """Write configuration and weights to a folder for `from_preset`.
 
         Args:
             directory: Folder; an earlier preset there is replaced, and stays
                 if writing fails.
+            half_precision: Whether to store kernels in float16, for half of
+                the space and about three digits.
 
         Raises:
             ValueError: If the folder holds something else.
         """
-        save_preset(self, directory)
+        save_preset(self, directory, half_precision)
 
     @classmethod
     def from_preset(

@@ -11,6 +11,7 @@ from keras_aib._version import __version__
 from keras_aib.files import check_free_space
 from keras_aib.files import sha256
 from keras_aib.files import written_whole
+from keras_aib.models.half_precision import write_half
 
 PRESET_FORMAT = 1
 CONFIG_FILE = "config.json"
@@ -31,12 +32,17 @@ def register_preset(name: str, directory: str | os.PathLike) -> None:
     _registered[name] = Path(directory)
 
 
-def save_preset(model: keras.Model, directory: str | os.PathLike) -> None:
+def save_preset(
+    model: keras.Model,
+    directory: str | os.PathLike,
+    half_precision: bool = False,
+) -> None:
     """Write `model` to `directory`, whole or not at all.
 
     Args:
         model: A model of this package.
         directory: Folder to write; an earlier preset there is replaced.
+        half_precision: Whether to store kernels in float16.
 
     Raises:
         OSError: If the disk is full.
@@ -54,7 +60,10 @@ def save_preset(model: keras.Model, directory: str | os.PathLike) -> None:
     with written_whole(directory) as folder:
         folder.mkdir()
         weights = folder / WEIGHTS_FILE
-        model.save_weights(weights)
+        if half_precision:
+            write_half(model, weights)
+        else:
+            model.save_weights(weights)
         config = keras.saving.serialize_keras_object(model)
         # The compile configuration belongs to a training run.
         config.pop("compile_config", None)

@@ -32,15 +32,15 @@ class StoredFeatures:
             start with one of `TRAINED`.
 
     Attributes:
+        backbone: The whole backbone, whose layers both halves share.
         trunk: Model from pixels 0..255, of any size, to features.
     """
 
     def __init__(self, image_size: int, cut: str = "P4") -> None:
         self.image_size = image_size
         self.cut = cut
-        trunk, self._tail = split_backbone(
-            load_backbone(BACKBONE, image_size), cut
-        )
+        self.backbone = load_backbone(BACKBONE, image_size)
+        trunk, self._tail = split_backbone(self.backbone, cut)
         pixels = keras.Input((None, None, 3), name="pixels")
         resized = keras.layers.Resizing(
             image_size, image_size, interpolation="bicubic"
