@@ -10,7 +10,7 @@ import numpy as np
 
 from keras_aib.data.decoding import read_image
 from keras_aib.data.decoding import require_pillow
-from keras_aib.data.folder import _find_images
+from keras_aib.data.folder import find_images
 from keras_aib.explanation_index import Explanation
 from keras_aib.explanation_index import ExplanationIndex
 from keras_aib.files import written_whole
@@ -83,7 +83,7 @@ def explain_folder(
             f"The output {output} lies in {directory}, and would be taken for "
             "images to explain the next time. Choose another folder."
         )
-    paths = _find_images(directory)
+    paths = find_images(directory)
     if not paths:
         raise ValueError(f"There are no images in {directory}.")
     names = class_names or [str(index) for index in range(model.num_classes)]

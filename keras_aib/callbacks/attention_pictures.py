@@ -14,6 +14,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_aib.tensorboard_events import append_summary
 from keras_aib.visualization import plot_attention
 
 if TYPE_CHECKING:
@@ -190,12 +191,7 @@ class AttentionPictures(keras.callbacks.Callback):
 
 
 class _Events:
-    """An event file of TensorBoard, written without TensorFlow.
-
-    `EventFileWriter` of `tensorboard`, `torch.utils.tensorboard` and
-    `tf.summary` import TensorFlow where it is installed; the records they
-    write do not need it.
-    """
+    """An event file of TensorBoard that pictures are added to."""
 
     def __init__(self, directory: str) -> None:
         # TensorBoard finds its files by the first part of this name.
@@ -206,14 +202,8 @@ class _Events:
         )
 
     def add(self, tag: str, picture: str, figure: Figure, step: int) -> None:
-        from tensorboard.compat.proto.event_pb2 import Event
         from tensorboard.compat.proto.summary_pb2 import Summary
-        from tensorboard.summary.writer.record_writer import RecordWriter
 
-        events = []
-        if not os.path.exists(self.path):
-            os.makedirs(os.path.dirname(self.path), exist_ok=True)
-            events.append(Event(file_version="brain.Event:2"))
         width, height = figure.canvas.get_width_height()
         with open(picture, "rb") as file:
             image = Summary.Image(
@@ -222,11 +212,4 @@ class _Events:
                 colorspace=3,
                 encoded_image_string=file.read(),
             )
-        summary = Summary(value=[Summary.Value(tag=tag, image=image)])
-        events.append(Event(step=step, summary=summary))
-        # Opened for each picture: a broken-off `fit` leaves a complete log.
-        with open(self.path, "ab") as file:
-            writer = RecordWriter(file)
-            for event in events:
-                event.wall_time = time.time()
-                writer.write(event.SerializeToString())
+        append_summary(self.path, [Summary.Value(tag=tag, image=image)], step)

@@ -145,7 +145,7 @@ def _find_files(directory: Path) -> dict[str, list[Path]]:
             "a classifier needs at least two. Add a class, or pass the folder "
             "above or below if this is the wrong level."
         )
-    files = {folder.name: _find_images(folder) for folder in folders}
+    files = {folder.name: find_images(folder) for folder in folders}
     empty = [name for name, paths in files.items() if not paths]
     if empty:
         raise ValueError(
@@ -156,7 +156,7 @@ def _find_files(directory: Path) -> dict[str, list[Path]]:
     return files
 
 
-def _find_images(folder: Path) -> list[Path]:
+def find_images(folder: Path) -> list[Path]:
     found = []
     for parent, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
