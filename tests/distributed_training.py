@@ -114,7 +114,10 @@ def main():
     use_virtual_devices()
     start = make_model().get_weights()
     alone, expected = train(make_model())
-    free, _ = train(make_model(beta=0.0))
+    model = make_model(beta=0.0)
+    free = model.evaluate(IMAGES, LABELS, verbose=0, return_dict=True)
+    model.bottleneck.beta.assign(1e-2)
+    priced = model.evaluate(IMAGES, LABELS, verbose=0, return_dict=True)
     with distribution_scope("data_parallel") as num_devices:
         model = make_model()
         start_difference = difference(start, model.get_weights())

@@ -35,7 +35,6 @@ class ModelConfig:
         parameters: Trainable parameters, with `num_classes` classes.
         licence: SPDX identifier of the weights' licence; empty without.
         origin: Where the weights come from; empty without.
-        results: Measured figures by name.
 
     Example:
 
@@ -56,7 +55,7 @@ class ModelConfig:
         default=None, repr=False
     )
     pretrained: str | None = None
-    copies_weights: bool = False
+    copies_weights: bool = field(default=False, repr=False)
     preset: str | None = None
     image_size: tuple[int, int] = (224, 224)
     num_classes: int = 1000
@@ -64,12 +63,32 @@ class ModelConfig:
     parameters: int = 0
     licence: str = ""
     origin: str = ""
-    results: dict[str, float] = field(default_factory=dict)
 
     @property
     def architecture(self) -> str:
         """The part of the name before the dot."""
         return self.name.partition(".")[0]
+
+    @property
+    def results(self) -> dict[str, float]:
+        """What was measured on CIFAR-10, by name; means over seeds.
+
+        Of the trained model where there is one, else of fine-tuning its
+        backbone: see `zoo/README.md` for the setting. Empty if neither was
+        done.
+        """
+        from keras_aib.zoo.recipes.results import read_rows
+
+        variant = "aib" if self.num_anchors is None else "aib_quantized"
+        found: dict[str, list[float]] = {}
+        for row in read_rows():
+            wanted = {"shipped": self.name, "fine_tuning": self.pretrained}
+            if (
+                row["variant"] == variant
+                and wanted.get(row["experiment"]) == row["model"]
+            ):
+                found.setdefault(row["metric"], []).append(float(row["value"]))
+        return {name: sum(x) / len(x) for name, x in found.items()}
 
     @property
     def has_weights(self) -> bool:

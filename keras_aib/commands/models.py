@@ -30,14 +30,21 @@ def info(name: str) -> None:
     from keras_aib.zoo import registry
 
     row = registry.info(name)
-    for field in dataclasses.fields(row):
-        value = getattr(row, field.name)
-        if not field.repr or value in (None, "", {}):
+    names = [field.name for field in dataclasses.fields(row) if field.repr]
+    for name in (*names, "results"):
+        value = getattr(row, name, None)
+        if value in (None, "", {}):
             continue
         if isinstance(value, dict):
-            value = ", ".join(f"{key}={item}" for key, item in value.items())
+            value = ", ".join(
+                f"{key}={_short(item)}" for key, item in value.items()
+            )
         elif isinstance(value, tuple):
             value = " x ".join(map(str, value))
         elif isinstance(value, int):
             value = f"{value:,}"
-        click.echo(f"{field.name.replace('_', ' '):18}{value}")
+        click.echo(f"{name.replace('_', ' '):18}{value}")
+
+
+def _short(value: object) -> object:
+    return f"{value:.4g}" if isinstance(value, float) else value

@@ -69,7 +69,9 @@ class MonteCarlo:
         random = np.random.default_rng(seed)
         for _ in range(num_samples):
             noises = [
-                random.standard_normal(shape).astype("float32")
+                keras.ops.convert_to_tensor(
+                    random.standard_normal(shape).astype("float32")
+                )
                 for shape in (mean.shape, (len(images), self.latent_dim))
             ]
             yield self.rest.predict_on_batch([features, *noises])

@@ -1,7 +1,6 @@
 """Every measured figure of the zoo, one a line, in one CSV file."""
 
 import csv
-import fcntl
 import os
 import platform
 import subprocess
@@ -12,6 +11,7 @@ from typing import Any
 import keras
 
 from keras_aib.files import written_whole
+from keras_aib.zoo.download import file_lock
 
 RESULTS = Path(__file__).parents[1] / "results.csv"
 COLUMNS = (
@@ -111,8 +111,7 @@ def append_run(
         )
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path.with_name(f".{path.name}.lock"), "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with file_lock(path):
         new = [
             {**common, "metric": name, "value": f"{value:.6g}"}
             for name, value in metrics.items()

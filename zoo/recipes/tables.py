@@ -71,7 +71,10 @@ ROBUST: tuple[Column, ...] = (
 
 
 def results_table(
-    rows: Iterable[Row], experiment: str, columns: tuple[Column, ...], by: str
+    rows: Iterable[Row],
+    experiment: str,
+    columns: tuple[Column, ...],
+    *by: str,
 ) -> str:
     """Means over seeds, with the standard deviation where there are several.
 
@@ -79,7 +82,7 @@ def results_table(
         rows: Rows of the results.
         experiment: Which of them.
         columns: Metric, heading and format of each column.
-        by: `"variant"` or `"setting"`: what a line of the table is.
+        *by: `"variant"`, `"setting"`: what a line of the table is.
 
     Returns:
         Markdown; a sentence if there are no rows.
@@ -88,15 +91,17 @@ def results_table(
     if not rows:
         return "Not run yet."
     lines = []
-    for key in dict.fromkeys(row[by] for row in rows):
-        chosen = [row for row in rows if row[by] == key]
+    keys = dict.fromkeys(tuple(row[name] for name in by) for row in rows)
+    for key in keys:
+        chosen = [row for row in rows if tuple(row[x] for x in by) == key]
         seeds = {row["seed"] for row in chosen}
         cells = [
             _cell([row for row in chosen if row["metric"] == metric], form)
             for metric, _, form in columns
         ]
-        lines.append([LABELS.get(key, key), *cells, str(len(seeds))])
-    headings = [by, *(heading for _, heading, _ in columns), "seeds"]
+        labels = [LABELS.get(part, part) for part in key]
+        lines.append([*labels, *cells, str(len(seeds))])
+    headings = [*by, *(heading for _, heading, _ in columns), "seeds"]
     return f"{_markdown(headings, lines)}\n\n{_provenance(rows)}"
 
 
@@ -188,7 +193,7 @@ def all_tables(rows: list[Row]) -> dict[str, str]:
     return {
         "models": models_table(),
         "learning_rate": results_table(
-            rows, "learning_rate", TRAINED[:3], "setting"
+            rows, "learning_rate", TRAINED[:3], "variant", "setting"
         ),
         "fine_tuning": results_table(rows, "fine_tuning", TRAINED, "variant"),
         "where_it_looks": results_table(

@@ -1,0 +1,76 @@
+"""Localisation figures, in cases whose answer is known by hand."""
+
+import numpy as np
+import pytest
+
+from keras_aib.attribution import metrics
+
+
+def quarter_mask():
+    masks = np.zeros((1, 4, 4), bool)
+    masks[0, :2, :2] = True
+    return masks
+
+
+def test_a_flat_map_scores_the_share_of_the_area():
+    maps = np.full((1, 4, 4), 0.5)
+    assert metrics.mass_inside(maps, quarter_mask()) == [0.25]
+    assert metrics.pointing_game(maps, quarter_mask()) == [0.25]
+    assert metrics.effective_heat_ratio(maps, quarter_mask()) == [0.0]
+
+
+def test_a_map_on_the_region_scores_one():
+    maps = quarter_mask().astype(float)
+    assert metrics.mass_inside(maps, quarter_mask()) == [1.0]
+    assert metrics.pointing_game(maps, quarter_mask()) == [1.0]
+    assert metrics.effective_heat_ratio(maps, quarter_mask()) == [1.0]
+
+
+def test_a_map_beside_the_region_scores_zero():
+    maps = 1.0 - quarter_mask()
+    assert metrics.mass_inside(maps, quarter_mask()) == [0.0]
+    assert metrics.pointing_game(maps, quarter_mask()) == [0.0]
+    assert metrics.effective_heat_ratio(maps, quarter_mask()) == [0.0]
+
+
+def test_an_empty_map_has_no_mass_anywhere():
+    assert metrics.mass_inside(np.zeros((1, 4, 4)), quarter_mask()) == [0.0]
+
+
+def test_the_heat_ratio_counts_heat_and_area():
+    # Two hot cells, of heat 1 inside and heat 0.5 outside the region. At the
+    # quantiles 0 both are hot, (1 / 2); above it only the first: the
+    # threshold lies between 0.5 and 1.
+    maps = np.zeros((1, 4, 4))
+    maps[0, 0, 0] = 1.0
+    maps[0, 3, 3] = 0.5
+    expected = 0.1 * (0.5 + 1.0) / 2 + 0.9 * 1.0
+    received = metrics.effective_heat_ratio(maps, quarter_mask())
+    np.testing.assert_allclose(received, [expected])
+
+
+def test_faint_heat_is_none():
+    maps = np.zeros((1, 4, 4))
+    maps[0, 0, 0] = 1.0
+    maps[0, 3, 3] = 0.09
+    assert metrics.effective_heat_ratio(maps, quarter_mask()) == [1.0]
+
+
+def test_each_image_has_its_own_figure():
+    maps = np.stack([quarter_mask()[0], ~quarter_mask()[0]]).astype(float)
+    masks = np.repeat(quarter_mask(), 2, axis=0)
+    np.testing.assert_array_equal(metrics.mass_inside(maps, masks), [1, 0])
+
+
+@pytest.mark.parametrize(
+    ("maps", "message"),
+    [
+        (np.zeros((1, 4, 5)), "same shape"),
+        (np.zeros((4, 4)), "same shape"),
+        (np.full((1, 4, 4), np.nan), "NaN"),
+        (np.full((1, 4, 4), -1.0), "negative"),
+    ],
+)
+def test_bad_maps_are_refused(maps, message):
+    with pytest.raises(ValueError, match=message):
+        metrics.mass_inside(maps, quarter_mask())
