@@ -1,12 +1,12 @@
 """Robustness: the models of `fine_tuning` under corruptions and attacks.
 
 Command:  python -m keras_aib.zoo.recipes.robustness
-Cost:     about 15 minutes on 2 CPU cores, after `fine_tuning`.
+Cost:     about 10 minutes on 2 CPU cores, after `fine_tuning`.
 Result:   rows "robustness" of zoo/results.csv, table in zoo/README.md.
 
-Six common corruptions at five severities on the first 2,000 test images, and
+Six common corruptions at five severities on the first 1,000 test images, and
 the fast gradient sign attack with 0.5, 1, 2 and 4 of 255 pixel values on the
-first 500. Both change the 32 x 32 pictures, before they are resized.
+first 250. Both change the 32 x 32 pictures, before they are resized.
 """
 
 import argparse
@@ -140,8 +140,8 @@ def _accuracy(
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = recipe_parser("robustness", __doc__)
     parser.add_argument("--image-size", type=int, default=96)
-    parser.add_argument("--test-images", type=int, default=2000)
-    parser.add_argument("--attacked-images", type=int, default=500)
+    parser.add_argument("--test-images", type=int, default=1000)
+    parser.add_argument("--attacked-images", type=int, default=250)
     return parser.parse_args(arguments)
 
 
