@@ -136,13 +136,15 @@ def main():
         "loaded_difference": difference(weights, loaded.get_weights()),
         "sizes": sizes,
         "finite": bool(np.isfinite([*losses, *evaluated.values()]).all()),
-        # In this order: JAX leaves a model whose training broke off unusable.
-        "other_error": message(lambda: model.get_layer("missing")),
+        # Each with a model of its own: JAX leaves one that failed unusable.
+        "other_error": message(lambda: make_model().get_layer("missing")),
         "uneven_prediction": message(
-            lambda: model.predict(IMAGES[:6], verbose=0)
+            lambda: make_model().predict(IMAGES[:6], verbose=0)
         ),
         "uneven_last_batch": message(
-            lambda: model.fit(IMAGES[:14], LABELS[:14], batch_size=8, verbose=0)
+            lambda: make_model().fit(
+                IMAGES[:14], LABELS[:14], batch_size=8, verbose=0
+            )
         ),
     }
     sys.stdout.write(json.dumps(report))
