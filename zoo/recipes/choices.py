@@ -46,20 +46,22 @@ class Choice:
 CHOICES = (
     *(
         Choice(f"beta={beta:g}", options={"beta": beta})
-        for beta in (0.0, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
+        for beta in (1e-3, 1e-2, 1e-1, 1e-5)
     ),
-    *(
-        Choice(f"anchors={count}", options={"num_anchors": count})
-        for count in (2, 5, 10, 50)
-    ),
-    Choice("anchors=none", "aib"),
-    Choice("level=P3", cut="P3"),
-    Choice("level=output", attention_layer=None),
     Choice("kl=stddev, beta=5e-3", options={"beta": 5e-3}),
     Choice(
         "kl=exp_stddev, beta=5e-3",
         options={"beta": 5e-3, "kl_scale": "exp_stddev"},
     ),
+    Choice("level=output", attention_layer=None),
+    Choice("level=P3", cut="P3"),
+    *(
+        Choice(f"anchors={count}", options={"num_anchors": count})
+        for count in (2, 50, 5, 10)
+    ),
+    Choice("anchors=none", "aib"),
+    Choice("default"),
+    Choice("beta=0", options={"beta": 0.0}),
 )
 
 
