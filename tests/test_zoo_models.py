@@ -3,12 +3,15 @@
 import keras
 import numpy as np
 import pytest
+import skimage.data
 
+from keras_aib import data
 from keras_aib import zoo
 from keras_aib.models import AIBClassifier
 from keras_aib.zoo import ModelConfig
 from keras_aib.zoo import loading
 from keras_aib.zoo import registry
+from keras_aib.zoo.recipes.results import read_rows
 
 INITIALIZERS = (
     "RandomNormal",
@@ -17,6 +20,7 @@ INITIALIZERS = (
     "VarianceScaling",
 )
 SHALLOW = "aib_vgg32_continuous"
+TRAINED = "aib_efficientnet_lite0.cifar10"
 
 
 @pytest.fixture
@@ -64,6 +68,35 @@ def test_the_zoo_is_as_large_as_it_says():
         "aib_vgg32",
         "aib_vgg32_continuous",
     ]
+
+
+def test_the_trained_model_tells_pictures_apart():
+    model = zoo.load(TRAINED)
+    assert count_trainable(model) == zoo.info(TRAINED).parameters
+    chelsea = skimage.data.chelsea()[:300, 75:375].astype("float32")
+    image = keras.ops.image.resize(chelsea[None], (96, 96))
+    logits = model.predict(keras.ops.convert_to_numpy(image), verbose=0)
+    assert data.CIFAR10_CLASS_NAMES[int(logits.argmax())] == "cat"
+    again = AIBClassifier.from_preset(TRAINED, num_classes=4)
+    assert again.output_shape == (None, 4)
+
+
+def test_the_trained_model_is_settled():
+    with pytest.raises(ValueError, match="settled"):
+        zoo.load(TRAINED, beta=0.1)
+    with pytest.raises(ValueError, match="image_size"):
+        zoo.load(TRAINED, image_size=64)
+
+
+def test_results_are_those_of_the_file():
+    results = zoo.info(TRAINED).results
+    rows = [
+        float(row["value"])
+        for row in read_rows()
+        if row["experiment"] == "shipped" and row["metric"] == "accuracy"
+    ]
+    assert results["accuracy"] == pytest.approx(rows[0])
+    assert zoo.info(SHALLOW).results == {}
 
 
 @pytest.mark.parametrize("name", zoo.list_models("aib_*"))

@@ -79,14 +79,14 @@ class ModelConfig:
         """
         from keras_aib.zoo.recipes.results import read_rows
 
-        variant = "aib" if self.num_anchors is None else "aib_quantized"
+        wanted = {
+            "experiment": "fine_tuning" if self.preset is None else "shipped",
+            "model": self.pretrained if self.preset is None else self.name,
+            "variant": "aib" if self.num_anchors is None else "aib_quantized",
+        }
         found: dict[str, list[float]] = {}
         for row in read_rows():
-            wanted = {"shipped": self.name, "fine_tuning": self.pretrained}
-            if (
-                row["variant"] == variant
-                and wanted.get(row["experiment"]) == row["model"]
-            ):
+            if all(row[name] == value for name, value in wanted.items()):
                 found.setdefault(row["metric"], []).append(float(row["value"]))
         return {name: sum(x) / len(x) for name, x in found.items()}
 

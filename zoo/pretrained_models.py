@@ -105,6 +105,13 @@ def _hub(
 
 
 PRETRAINED_MODELS: tuple[ModelConfig, ...] = (
+    dataclasses.replace(
+        _lite("lite0", 96, 4_096_281),
+        name="aib_efficientnet_lite0.cifar10",
+        preset="aib_efficientnet_lite0.cifar10",
+        num_classes=10,
+        origin="zoo/recipes/cifar10_model.py",
+    ),
     _lite("lite0", 224, 4_350_711),
     _lite("lite1", 240, 5_115_383),
     _lite("lite2", 260, 5_790_847),
