@@ -54,7 +54,7 @@ def main(arguments: list[str] | None = None) -> None:
                 "experiment": "where_it_looks",
                 "model": BACKBONE,
                 "variant": variant,
-                "setting": f"canvas={options.canvas}, size={options.size}",
+                "setting": setting(options),
                 "seed": seed,
             }
             if not is_done(run, options.results):
@@ -77,21 +77,28 @@ def run_once(
         },
     )
     test_features = stored["test"][0]
+    learning_rate = options.learning_rate
+    if learning_rate is None:
+        learning_rate = best_learning_rate(run["variant"], options.results)
     run_and_record(
         {**run, "image_size": options.canvas},
         features.new_tail(),
         stored["train"],
         stored["test"],
-        Budget(
-            options.epochs,
-            best_learning_rate(run["variant"], options.results),
-            seed=run["seed"],
-        ),
+        Budget(options.epochs, learning_rate, seed=run["seed"]),
         options,
         judge=lambda built: judge(
             variant_maps(built, test_features), test.masks
         ),
     )
+
+
+def setting(options: argparse.Namespace) -> str:
+    """What the rows of these options are called."""
+    name = f"canvas={options.canvas}, size={options.size}"
+    if options.learning_rate is not None:
+        name += f", learning_rate={options.learning_rate:g}"
+    return name
 
 
 def variant_maps(built: Variant, features: np.ndarray) -> np.ndarray:
@@ -143,6 +150,11 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--train-images", type=int, default=4000)
     parser.add_argument("--test-images", type=int, default=1000)
     parser.add_argument("--epochs", type=int, default=4)
+    parser.add_argument(
+        "--learning-rate",
+        type=float,
+        help="instead of the variant's best one in fine-tuning",
+    )
     return parser.parse_args(arguments)
 
 
