@@ -73,7 +73,8 @@ def input_gradients(
     model.trainable = False
     try:
         outputs = model(perturbation(inputs), training=False)
-        attack = _CrossEntropyOnly(inputs, outputs)
+        # TensorFlow takes no name that starts with an underscore.
+        attack = _CrossEntropyOnly(inputs, outputs, name="attack")
         attack.compile(keras.optimizers.SGD(1.0), jit_compile=False)
         gradients = []
         zeros = np.zeros((batch_size, *images.shape[1:]), "float32")
