@@ -208,6 +208,7 @@ def _explained(preset: str) -> Iterator[None]:
             f"{reason}. Check the connection and the name. Without a network: "
             f"where there is one, run `keras_hub.models.Backbone.from_preset("
             f"{preset!r}).save_to_preset('FOLDER')` (`ImageClassifier` with "
-            "the head), copy the folder and load it by its path; or take an "
-            "EfficientNet-Lite of the zoo, whose weights are installed."
+            "the head), copy the folder and load it by its path; or take one "
+            "of `zoo.list_models('efficientnet*')`, whose weights are "
+            "installed."
         ) from error
