@@ -29,6 +29,20 @@ LABELS = {
     "aib_quantized": "AIB, anchors",
 }
 
+COSTS: tuple[Column, ...] = (
+    ("images_per_second", "images/s", _three),
+    ("ratio_to_plain", "time / plain", _three),
+    ("ratio_to_plain_least", "least", _three),
+    ("ratio_to_plain_most", "most", _three),
+    ("memory_ratio_to_plain", "memory / plain", _three),
+)
+SAMPLING: tuple[Column, ...] = (
+    ("seconds", "seconds", _three),
+    ("ratio_to_trunk_and_tails", "time / trunk and tails", _three),
+    ("ratio_to_trunk_and_tails_least", "least", _three),
+    ("ratio_to_trunk_and_tails_most", "most", _three),
+)
+
 Row = dict[str, str]
 
 
@@ -94,15 +108,22 @@ def results_table(
     keys = dict.fromkeys(tuple(row[name] for name in by) for row in rows)
     for key in keys:
         chosen = [row for row in rows if tuple(row[x] for x in by) == key]
-        seeds = {row["seed"] for row in chosen}
         cells = [
             _cell([row for row in chosen if row["metric"] == metric], form)
             for metric, _, form in columns
         ]
         labels = [LABELS.get(part, part) for part in key]
-        lines.append([*labels, *cells, str(len(seeds))])
-    headings = [*by, *(heading for _, heading, _ in columns), "seeds"]
+        lines.append([*labels, *cells, *_seeds_of(chosen)])
+    headings = [*by, *(heading for _, heading, _ in columns)]
+    headings += ["seeds"] * len(_seeds_of(rows))
     return f"{_markdown(headings, lines)}\n\n{_provenance(rows)}"
+
+
+def _seeds_of(rows: list[Row]) -> list[str]:
+    """How many seeds there are; speed has none."""
+    if rows[0]["experiment"].startswith("benchmark"):
+        return []
+    return [str(len({row["seed"] for row in rows}))]
 
 
 def _cell(rows: list[Row], form: Callable[[float], str]) -> str:
@@ -197,11 +218,17 @@ def all_tables(rows: list[Row]) -> dict[str, str]:
         ),
         "fine_tuning": results_table(rows, "fine_tuning", TRAINED, "variant"),
         "where_it_looks": results_table(
-            rows, "where_it_looks", LOCALISED, "variant"
+            rows, "where_it_looks", LOCALISED, "variant", "setting"
         ),
         "robustness": results_table(rows, "robustness", ROBUST, "variant"),
         "from_scratch": results_table(rows, "from_scratch", TRAINED, "variant"),
         "choices": results_table(rows, "choices", TRAINED, "setting"),
+        "benchmark": results_table(
+            rows, "benchmark", COSTS, "model", "backend", "setting", "variant"
+        ),
+        "benchmark_samples": results_table(
+            rows, "benchmark_samples", SAMPLING, "model", "backend", "variant"
+        ),
     }
 
 
