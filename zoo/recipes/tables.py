@@ -29,20 +29,6 @@ LABELS = {
     "aib_quantized": "AIB, anchors",
 }
 
-COSTS: tuple[Column, ...] = (
-    ("images_per_second", "images/s", _three),
-    ("ratio_to_plain", "time / plain", _three),
-    ("ratio_to_plain_least", "least", _three),
-    ("ratio_to_plain_most", "most", _three),
-    ("memory_ratio_to_plain", "memory / plain", _three),
-)
-SAMPLING: tuple[Column, ...] = (
-    ("seconds", "seconds", _three),
-    ("ratio_to_trunk_and_tails", "time / trunk and tails", _three),
-    ("ratio_to_trunk_and_tails_least", "least", _three),
-    ("ratio_to_trunk_and_tails_most", "most", _three),
-)
-
 Row = dict[str, str]
 
 
@@ -81,6 +67,19 @@ ROBUST: tuple[Column, ...] = (
     ("corrupted", "corrupted %", _percent),
     *((f"severity_{n}", f"severity {n}", _percent) for n in range(1, 6)),
     *((f"attack_{e}", f"FGSM {e}", _percent) for e in ("0.5", "1", "2", "4")),
+)
+COSTS: tuple[Column, ...] = (
+    ("images_per_second", "images/s", _three),
+    ("ratio_to_plain", "time / plain", _three),
+    ("ratio_to_plain_least", "least", _three),
+    ("ratio_to_plain_most", "most", _three),
+    ("memory_ratio_to_plain", "memory / plain", _three),
+)
+SAMPLING: tuple[Column, ...] = (
+    ("seconds", "seconds", _three),
+    ("ratio_to_trunk_and_tails", "time / trunk and tails", _three),
+    ("ratio_to_trunk_and_tails_least", "least", _three),
+    ("ratio_to_trunk_and_tails_most", "most", _three),
 )
 
 
