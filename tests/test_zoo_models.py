@@ -70,6 +70,7 @@ def test_the_zoo_is_as_large_as_it_says():
     ]
 
 
+@pytest.mark.large
 def test_the_trained_model_tells_pictures_apart():
     model = zoo.load(TRAINED)
     assert count_trainable(model) == zoo.info(TRAINED).parameters
@@ -81,6 +82,7 @@ def test_the_trained_model_tells_pictures_apart():
     assert again.output_shape == (None, 4)
 
 
+@pytest.mark.large
 def test_the_trained_model_is_settled():
     with pytest.raises(ValueError, match="settled"):
         zoo.load(TRAINED, beta=0.1)
