@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 import skimage.data
 
-from keras_aib import data
 from keras_aib import zoo
 from keras_aib.models import AIBClassifier
 from keras_aib.zoo import ModelConfig
@@ -77,7 +76,7 @@ def test_the_trained_model_tells_pictures_apart():
     chelsea = skimage.data.chelsea()[:300, 75:375].astype("float32")
     image = keras.ops.image.resize(chelsea[None], (96, 96))
     logits = model.predict(keras.ops.convert_to_numpy(image), verbose=0)
-    assert data.CIFAR10_CLASS_NAMES[int(logits.argmax())] == "cat"
+    assert zoo.info(TRAINED).class_names[int(logits.argmax())] == "cat"
     again = AIBClassifier.from_preset(TRAINED, num_classes=4)
     assert again.output_shape == (None, 4)
 

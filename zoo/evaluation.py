@@ -134,7 +134,7 @@ def _is_class_folders(path: Path) -> bool:
 
 
 def _check_classes(source: ModelSource, dataset: ImageDataset) -> None:
-    names = source.run.class_names if source.run else ()
+    names = source.class_names
     if names and list(names) != dataset.class_names:
         raise ValueError(
             f"The model was trained on other classes: {list(names)}. "

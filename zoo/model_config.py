@@ -31,6 +31,7 @@ class ModelConfig:
         image_size: Height and width in pixels that the model is made for.
         num_classes: Number of classes of the trained model, or of the paper's
             dataset; `parameters` is counted for it.
+        class_names: Names of the trained model's classes, in their order.
         options: Further arguments of `AIBClassifier`.
         parameters: Trainable parameters, with `num_classes` classes.
         licence: SPDX identifier of the weights' licence; empty without.
@@ -59,6 +60,7 @@ class ModelConfig:
     preset: str | None = None
     image_size: tuple[int, int] = (224, 224)
     num_classes: int = 1000
+    class_names: tuple[str, ...] = field(default=(), repr=False)
     options: dict[str, Any] = field(default_factory=dict)
     parameters: int = 0
     licence: str = ""

@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from keras_aib.data import CIFAR10_CLASS_NAMES
 from keras_aib.zoo.efficientnet_lite import build_efficientnet_lite
 from keras_aib.zoo.keras_applications import application_preprocessor
 from keras_aib.zoo.keras_hub_presets import import_keras_hub
@@ -110,6 +111,7 @@ PRETRAINED_MODELS: tuple[ModelConfig, ...] = (
         name="aib_efficientnet_lite0.cifar10",
         preset="aib_efficientnet_lite0.cifar10",
         num_classes=10,
+        class_names=CIFAR10_CLASS_NAMES,
         origin="zoo/recipes/cifar10_model.py",
     ),
     _lite("lite0", 224, 4_350_711),

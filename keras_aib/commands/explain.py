@@ -68,7 +68,7 @@ def explain(
         images,
         output,
         image_size=source.find_image_size(image_size),
-        class_names=source.run.class_names if source.run else None,
+        class_names=source.class_names,
         which=which,
         scale=scale or ("image" if which == "stddev" else "fixed"),
         batch_size=batch_size,

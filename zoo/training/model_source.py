@@ -56,6 +56,15 @@ class ModelSource:
         return RunConfig.read(self._path.parent)
 
     @functools.cached_property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes; empty where nothing tells them."""
+        if self.run is not None:
+            return self.run.class_names
+        if self.is_saved or self.source not in zoo.list_models():
+            return ()
+        return getattr(zoo.info(self.source), "class_names", ())
+
+    @functools.cached_property
     def model(self) -> AIBClassifier:
         """The trained model, not compiled.
 
