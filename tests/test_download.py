@@ -1,5 +1,6 @@
 """Downloads: resumed, checked, whole or not there."""
 
+import contextlib
 import errno
 import hashlib
 import http.server
@@ -46,8 +47,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if server.cuts:
             body = body[: server.cuts.pop(0)]
         time.sleep(server.delay)
-        self.wfile.write(body)
-        server.sent += len(body)
+        # The other side may hang up as soon as it has seen the headers.
+        with contextlib.suppress(ConnectionError):
+            self.wfile.write(body)
+            server.sent += len(body)
 
     def log_message(self, *arguments):
         pass
@@ -115,21 +118,23 @@ def test_a_whole_part_is_not_fetched_again(server, tmp_path, size):
 
 
 @pytest.mark.parametrize(
-    "attributes, part",
+    "attributes, part, requests",
     [
-        ({"ranges": False}, CONTENT[:1000]),
-        ({"shift": 7}, CONTENT[:1000]),
-        ({}, CONTENT + b"too long"),
+        ({"ranges": False}, CONTENT[:1000], ["bytes=1000-"]),
+        ({"shift": 7}, CONTENT[:1000], ["bytes=1000-", None]),
+        ({}, CONTENT + b"too long", ["bytes=700008-", None]),
     ],
 )
-def test_starts_over_where_it_cannot_go_on(server, tmp_path, attributes, part):
+def test_starts_over_where_it_cannot_go_on(
+    server, tmp_path, attributes, part, requests
+):
     path = tmp_path / "weights.bin"
     part_of(path).write_bytes(part)
     for name, value in attributes.items():
         setattr(server, name, value)
     download(server.url, path, SHA256)
     assert path.read_bytes() == CONTENT
-    assert server.sent == len(CONTENT)
+    assert server.requests == requests
 
 
 def test_a_busy_server_is_asked_again(server, tmp_path):
