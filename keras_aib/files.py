@@ -53,6 +53,11 @@ def written_whole(path: str | os.PathLike) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def keras_home() -> Path:
+    """Where Keras keeps what it fetches: `$KERAS_HOME`, or `~/.keras`."""
+    return Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser()
+
+
 def check_free_space(path: str | os.PathLike, num_bytes: int) -> None:
     """Refuse to write `num_bytes` where they do not fit.
 

@@ -9,6 +9,7 @@ import keras
 from keras_aib.models import AIBClassifier
 from keras_aib.zoo.model_config import ModelConfig
 from keras_aib.zoo.pretrained import load_backbone
+from keras_aib.zoo.pretrained import standardized_size
 from keras_aib.zoo.registry import info
 
 
@@ -97,7 +98,7 @@ def _load_trained(
             f"backbone: {config.pretrained!r}."
         )
     model = AIBClassifier.from_preset(config.name, num_classes=num_classes)
-    received = _as_pair(image_size)
+    received = standardized_size(image_size)
     expected = model.input_shape[1:3]
     if received is not None and expected not in ((None, None), received):
         raise ValueError(
@@ -119,7 +120,7 @@ def _build(
             f"`num_classes` is missing: the classifier of {config.name!r} is "
             "yet to be trained. Pass the number of your classes."
         )
-    size = _as_pair(image_size) or config.image_size
+    size = standardized_size(image_size) or config.image_size
     backbone = None
     if pretrained:
         backbone = load_backbone(str(config.pretrained), size)
@@ -155,11 +156,3 @@ def _load_own_weights(model: keras.Model, path: Path) -> None:
             "Build the model with the options that it was saved with "
             "(num_classes, num_anchors, latent_dim), or copy the file again."
         ) from error
-
-
-def _as_pair(
-    image_size: int | tuple[int, int] | None,
-) -> tuple[int, int] | None:
-    if image_size is None or not isinstance(image_size, int):
-        return image_size
-    return image_size, image_size

@@ -51,7 +51,7 @@ def load_backbone(
     print({level: x.shape for level, x in backbone.pyramid_outputs.items()})
     ```
     """
-    size = _standardized_size(image_size)
+    size = standardized_size(image_size)
     config = _find(name)
     if keras_applications.is_application(name):
         return keras_applications.load_application_backbone(name, size)
@@ -215,9 +215,14 @@ def _find(name: str) -> PretrainedConfig | None:
     raise unknown_name(name, hub.models.Backbone.presets)
 
 
-def _standardized_size(
+def standardized_size(
     image_size: int | tuple[int, int] | None,
 ) -> tuple[int, int] | None:
+    """Height and width in pixels; `None` stays `None`.
+
+    Raises:
+        ValueError: If it is no positive number, or pair of them.
+    """
     if image_size is None:
         return None
     size = (image_size,) * 2 if isinstance(image_size, int) else image_size

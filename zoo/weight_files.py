@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 
 from keras_aib.files import check_free_space
+from keras_aib.files import keras_home
 from keras_aib.files import sha256
 from keras_aib.zoo.download import download
 from keras_aib.zoo.download import file_lock
@@ -52,8 +53,7 @@ def backbone_weights(config: PretrainedConfig) -> Path:
 
 def cache_folder() -> Path:
     """Where weights are kept that are not installed with the package."""
-    home = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser()
-    return home / "models" / "keras_aib"
+    return keras_home() / "models" / "keras_aib"
 
 
 def arrays_sha256(path: Path) -> str:

@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 import shutil
 import subprocess
 import tarfile
@@ -14,6 +13,7 @@ import keras
 import numpy as np
 
 from keras_aib.data.decoding import require_pillow
+from keras_aib.files import keras_home
 from keras_aib.files import written_whole
 from keras_aib.network import no_endless_wait
 
@@ -84,8 +84,7 @@ def load_cifar10() -> tuple[Split, Split]:
 
 
 def _cache_path() -> Path:
-    home = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser()
-    return home / "datasets" / "keras_aib" / "cifar10.npz"
+    return keras_home() / "datasets" / "keras_aib" / "cifar10.npz"
 
 
 def _load(path: Path) -> tuple[Split, Split]:

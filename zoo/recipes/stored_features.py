@@ -6,13 +6,13 @@ without augmentation it gives the same features in every epoch.
 
 import functools
 import hashlib
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 import keras
 import numpy as np
 
+from keras_aib.files import keras_home
 from keras_aib.files import written_whole
 from keras_aib.zoo.pretrained import load_backbone
 from keras_aib.zoo.pretrained import preprocessor
@@ -88,5 +88,4 @@ class StoredFeatures:
 
 
 def _cache_folder() -> Path:
-    home = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser()
-    return home / "keras_aib" / "features"
+    return keras_home() / "keras_aib" / "features"
