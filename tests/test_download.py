@@ -47,10 +47,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if server.cuts:
             body = body[: server.cuts.pop(0)]
         time.sleep(server.delay)
+        # Counted before it is written: the other side may read the last byte,
+        # and the test go on, before this thread runs again.
+        server.sent += len(body)
         # The other side may hang up as soon as it has seen the headers.
         with contextlib.suppress(ConnectionError):
             self.wfile.write(body)
-            server.sent += len(body)
 
     def log_message(self, *arguments):
         pass
