@@ -11,6 +11,7 @@ from keras_aib.layers.rated_layer import check_weight
 from keras_aib.ops import nearest_anchor
 from keras_aib.ops import select_anchors
 from keras_aib.ops import straight_through
+from keras_aib.ops.quantization import anchor_positions
 
 
 @keras.saving.register_keras_serializable(package="keras_aib")
@@ -130,7 +131,7 @@ class AnchorQuantizer(RatedLayer):
         self.add_loss(self.commitment_weight * commitment)
 
     def _report_use(self, scores: Any, nearest: Any, indices: Any) -> None:
-        anchor_indices = ops.arange(self.num_anchors, dtype="int32")
+        anchor_indices = anchor_positions(self.num_anchors)
         taken = ops.any(
             ops.equal(ops.reshape(indices, (-1, 1)), anchor_indices), axis=0
         )

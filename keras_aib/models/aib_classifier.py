@@ -210,8 +210,7 @@ class AIBClassifier(BottleneckModel):
         self.decoder = decoder
         self._policy = policy
         self._arguments = SimpleNamespace(**arguments)
-        # A namespace, so that Keras does not take the derived models for
-        # layers of this one.
+        # A namespace, so that Keras does not take them for layers of this one.
         self._derived = SimpleNamespace(
             wiring=wiring, connections=connections, maps=None, monte_carlo=None
         )
@@ -235,6 +234,11 @@ class AIBClassifier(BottleneckModel):
         self._check(x)
         return super().predict(x, *args, **kwargs)
 
+    @property
+    def symbolic_maps(self) -> dict[str, Any]:
+        """Keras tensors of the attention's maps, to build models with."""
+        return dict(self._derived.connections.maps)
+
     def attention(
         self, images: Any, batch_size: int = 32
     ) -> dict[str, np.ndarray]:
@@ -245,23 +249,21 @@ class AIBClassifier(BottleneckModel):
             batch_size: Images at once, for arrays.
 
         Returns:
-            `"mean"` and `"stddev"` of the scores, and with anchors
-            `"quantized"`, the scores the features were multiplied with: each
-            `[images, height, width]`, at the resolution of the feature map.
+            `"mean"` and `"stddev"` of the scores, with anchors `"quantized"`,
+            what the features were multiplied with: each `[images, height,
+            width]`, at the resolution of the feature map.
         """
         self._check(images)
         derived = self._derived
         if derived.maps is None:
-            maps = dict(derived.connections.maps)
+            maps = self.symbolic_maps
             del maps["scores"]
             derived.maps = keras.Model(self.input, maps)
         batched = {"batch_size": batch_size} if hasattr(images, "shape") else {}
         maps = derived.maps.predict(images, verbose=0, **batched)
         channels_first = self.attention_block.data_format == "channels_first"
-        return {
-            name: np.squeeze(scores, axis=1 if channels_first else -1)
-            for name, scores in maps.items()
-        }
+        axis = 1 if channels_first else -1
+        return {name: np.squeeze(x, axis=axis) for name, x in maps.items()}
 
     def predict_samples(
         self,
@@ -272,10 +274,8 @@ class AIBClassifier(BottleneckModel):
     ) -> np.ndarray:
         """Monte-Carlo predictions: how sure the model is, noise included.
 
-        Each sample draws both noises, that of the scores and that of the
-        latent. Where the attended features are all that the rest of the model
-        needs, the part before them runs once per image and not once per
-        sample.
+        Each sample draws the noise of scores and latent. Where the attended
+        features cut the model in two, what is before them runs only once.
 
         Args:
             images: Array of pixels 0..255.
@@ -284,8 +284,8 @@ class AIBClassifier(BottleneckModel):
             seed: Integer for reproducible draws.
 
         Returns:
-            `[num_samples, images, num_classes]`. Average over the first axis
-            for a prediction; the spread along it is the uncertainty.
+            `[num_samples, images, num_classes]`: the mean over the first axis
+            is the prediction, the spread its uncertainty.
 
         Raises:
             ValueError: If `num_samples` is not a positive integer, or images

@@ -35,7 +35,7 @@ def nearest_anchor(scores: Any, anchors: Any) -> Any:
     distance = ops.abs(ops.expand_dims(scores, -1) - anchors)
     nearest = ops.equal(distance, ops.min(distance, axis=-1, keepdims=True))
     num_anchors = anchors.shape[0]
-    indices = ops.arange(num_anchors, dtype="int32")
+    indices = anchor_positions(num_anchors)
     return ops.min(ops.where(nearest, indices, num_anchors), axis=-1)
 
 
@@ -61,9 +61,17 @@ def select_anchors(anchors: Any, indices: Any) -> Any:
     ```
     """
     anchors = at_least_float32(anchors)
-    positions = ops.arange(anchors.shape[0], dtype="int32")
+    positions = anchor_positions(anchors.shape[0])
     mask = ops.equal(ops.expand_dims(indices, -1), positions)
     return ops.sum(ops.cast(mask, anchors.dtype) * anchors, axis=-1)
+
+
+def anchor_positions(num_anchors: int) -> Any:
+    """0 to `num_anchors - 1`, as a constant of the graph.
+
+    `ops.arange` would be an operation, and one that not every converter knows.
+    """
+    return ops.convert_to_tensor(list(range(num_anchors)), dtype="int32")
 
 
 def straight_through(inputs: Any, outputs: Any) -> Any:

@@ -1,0 +1,371 @@
+"""What the deployment examples share: photos in, pictures and words out.
+
+Needs:    numpy and pillow; no Keras, no other framework
+
+An exported file takes raw RGB pixels and gives probabilities and a coarse
+attention map. This module reads a photo to the size that the JSON beside the
+file asks for, and lays the map over the photo in the photo's own size.
+"""
+
+import argparse
+import contextlib
+import dataclasses
+import json
+import os
+import sys
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+from PIL import Image
+from PIL import ImageDraw
+from PIL import ImageFont
+from PIL import ImageOps
+
+SCRIPTS = {
+    "litert": "run_litert.py",
+    "onnx": "run_onnx.py",
+    "tf_saved_model": "serve_saved_model.py",
+}
+# Naming them keeps bytes from the network away from Pillow's rarer decoders.
+PHOTO_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+MAX_PIXELS = 100_000_000
+# `read_photo` has its own limit; Pillow's would warn below it.
+Image.MAX_IMAGE_PIXELS = None
+
+# From where the model does not look to where it does.
+COLORS = np.array([(50, 0, 90), (190, 30, 110), (250, 110, 40), (255, 225, 90)])
+OPACITY = 0.6
+
+
+class InputError(Exception):
+    """Something the user can put right; one line says how."""
+
+
+@contextlib.contextmanager
+def errors_in_one_line() -> Iterator[None]:
+    """End the program with exit code 2, not with a traceback."""
+    try:
+        yield
+    except InputError as error:
+        line = " ".join(str(error).split())
+        print(f"{Path(sys.argv[0]).name}: {line}", file=sys.stderr)
+        raise SystemExit(2) from None
+
+
+@dataclasses.dataclass(frozen=True)
+class Description:
+    """What the JSON beside an exported file says of it."""
+
+    image_size: tuple[int, int]  # (height, width) in pixels
+    class_names: list[str]
+
+
+@dataclasses.dataclass(frozen=True)
+class Explanation:
+    """What the model says of one photo."""
+
+    class_names: list[str]
+    probabilities: np.ndarray  # [classes]
+    attention: np.ndarray  # [map height, map width], scores from 0 to 1
+
+    @property
+    def ranking(self) -> list[tuple[str, float]]:
+        """Names and probabilities, the likeliest first."""
+        order = np.argsort(-self.probabilities, kind="stable")
+        return [
+            (self.class_names[index], float(self.probabilities[index]))
+            for index in order
+        ]
+
+    def to_json(self) -> str:
+        names, values = self.class_names, self.probabilities.tolist()
+        return json.dumps(
+            {
+                "class": self.ranking[0][0],
+                "probabilities": dict(zip(names, values, strict=True)),
+                "attention": self.attention.tolist(),
+            }
+        )
+
+    def to_text(self) -> str:
+        lines = [f"{p:7.2%}  {name}" for name, p in self.ranking[:3]]
+        return "\n".join([*lines, f"mean score {self.attention.mean():.3f}"])
+
+
+def make_parser(
+    documentation: str | None, photo_required: bool = True
+) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=(documentation or "").partition("\n")[0]
+    )
+    parser.add_argument("model", type=Path, help="exported file or folder")
+    parser.add_argument(
+        "photo", type=Path, nargs=None if photo_required else "?"
+    )
+    parser.add_argument("--output", type=Path, default=Path("overlay.png"))
+    parser.add_argument(
+        "--json", action="store_true", help="print all numbers as JSON"
+    )
+    return parser
+
+
+def read_description(model: Path, file_format: str) -> Description:
+    """Read `model.tflite.json`, or `keras_aib.json` inside a folder.
+
+    Raises:
+        InputError: If model or JSON are missing, or of another kind.
+    """
+    if not model.exists():
+        raise InputError(
+            f"There is no {model}. Make it with keras_aib.export.export(model, "
+            f"path, format={file_format!r})."
+        )
+    path = model / "keras_aib.json" if model.is_dir() else Path(f"{model}.json")
+    try:
+        content = json.loads(path.read_text("utf-8"))
+    except OSError:
+        raise InputError(
+            f"{path} is missing: the export writes it, and it belongs to the "
+            f"model. Copy it along with {model.name}, or export again."
+        ) from None
+    except ValueError as error:
+        raise InputError(
+            f"{path} is damaged ({error}). Copy or export it again."
+        ) from None
+    try:
+        found = content["format"]
+        _, height, width, _ = content["input"]["shape"]
+        num_classes = content["outputs"]["probabilities"]["shape"][-1]
+        names = content["class_names"] or [str(n) for n in range(num_classes)]
+        description = Description((int(height), int(width)), list(names))
+    except (KeyError, TypeError, ValueError, IndexError):
+        raise InputError(
+            f"{path} does not say what the model takes and gives. Export the "
+            "model again, with a fixed image_size."
+        ) from None
+    if found != file_format:
+        script = SCRIPTS.get(found)
+        remedy = (
+            f"Run {Path(__file__).with_name(script)} instead."
+            if script
+            else f"Export it with format={file_format!r}."
+        )
+        raise InputError(f"{model} is of the format {found}. {remedy}")
+    return description
+
+
+def unloadable(model: Path, runtime: str, error: Exception) -> InputError:
+    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return InputError(
+        f"{runtime} cannot load {model}: it is damaged, or no export of "
+        f"keras_aib. Copy or export it again. ({reason[:200]})"
+    )
+
+
+def make_batch(
+    model: Path, pixels: np.ndarray, shape: tuple, dtype: np.dtype | type
+) -> np.ndarray:
+    """One photo as the file itself, not only its JSON, wants it.
+
+    Args:
+        model: Named in the error.
+        pixels: uint8 [height, width, 3].
+        shape: The file's input [batch, height, width, 3]; the batch is
+            repeated to its size if it is a positive integer.
+        dtype: The file's input.
+
+    Raises:
+        InputError: If the file wants images of another size.
+    """
+    batch_size, *image_shape = shape
+    if tuple(image_shape) != pixels.shape:
+        raise InputError(
+            f"{model} takes images {image_shape}, the JSON beside it says "
+            f"{list(pixels.shape)}: they do not belong together. Export again."
+        )
+    fixed = isinstance(batch_size, (int, np.integer)) and batch_size > 0
+    return np.repeat(
+        pixels[None].astype(dtype), batch_size if fixed else 1, axis=0
+    )
+
+
+def explain(
+    model: Path,
+    description: Description,
+    probabilities: np.ndarray,
+    attention: np.ndarray,
+) -> Explanation:
+    """Take the first photo of a batch of outputs.
+
+    Raises:
+        InputError: If the outputs are not those that the JSON announces.
+    """
+    names = description.class_names
+    if probabilities.shape[1:] != (len(names),) or attention.ndim != 3:
+        raise InputError(
+            f"{model} gives probabilities {list(probabilities.shape)} and "
+            f"attention {list(attention.shape)}, the JSON beside it names "
+            f"{len(names)} classes: they do not belong together. Export again."
+        )
+    return Explanation(names, probabilities[0], attention[0])
+
+
+def read_photo(
+    file: Path | IO[bytes], image_size: tuple[int, int]
+) -> tuple[Image.Image, np.ndarray]:
+    """Decode a photo, upright and RGB.
+
+    Grey and 16-bit photos become 8-bit RGB, transparency is dropped and of an
+    animation the first frame is taken, as `keras_aib.data` does for training.
+
+    Args:
+        file: Path or binary file.
+        image_size: (height, width) in pixels that the model takes.
+
+    Returns:
+        The photo in its own size, and the whole of it resized for the model
+        (bilinear with antialiasing): uint8 pixels [height, width, 3].
+
+    Raises:
+        InputError: If it is missing, damaged, no photo, or huge.
+    """
+    name = file if isinstance(file, Path) else "What was sent"
+    height, width = image_size
+    try:
+        with Image.open(file, formats=PHOTO_FORMATS) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise InputError(
+                    f"{name} has {image.width}x{image.height} pixels, more "
+                    f"than {MAX_PIXELS / 1e6:.0f} million. Make it smaller."
+                )
+            upright = to_rgb(ImageOps.exif_transpose(image))
+    except InputError:
+        raise
+    except FileNotFoundError:
+        raise InputError(f"There is no photo {file}.") from None
+    except Image.UnidentifiedImageError:
+        raise InputError(
+            f"{name} is no photo that can be read. Give a file of one of the "
+            f"formats {', '.join(PHOTO_FORMATS)}."
+        ) from None
+    # Pillow's decoders raise many kinds of errors for damaged files.
+    except Exception as error:
+        raise InputError(
+            f"{name} cannot be read ({error}). Repair it or give another photo."
+        ) from None
+    resized = upright.resize((width, height), Image.Resampling.BILINEAR)
+    return upright, np.asarray(resized)
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I"):
+        # `convert` would clip 16-bit grey at 255 instead of scaling it.
+        grey = np.clip(np.asarray(image, "int64") // 256, 0, 255)
+        image = Image.fromarray(grey.astype("uint8"))
+    elif image.mode == "P" and "transparency" in image.info:
+        image = image.convert("RGBA")
+    return image.convert("RGB")
+
+
+def draw(photo: Image.Image, explanation: Explanation) -> Image.Image:
+    """Lay the map over the photo, with a caption and a legend below it.
+
+    The photo turns grey, so that every colour is the map's: bright and opaque
+    where the model looks, faint where it does not. The scale is fixed from 0
+    to 1, so that the pictures of two photos can be compared.
+
+    Returns:
+        The photo in its own size at the top, the caption under it. Where the
+        photo is narrower than its caption, the picture is wider.
+    """
+    name, probability = explanation.ranking[0]
+    caption = f"{name}  {probability:.1%}"
+    size = max(14, photo.width // 26)
+    font = ImageFont.load_default(size)
+    gap = size // 2
+    bar = color(
+        Image.new("RGB", (6 * size, size), (128, 128, 128)),
+        np.linspace(0, 1, 64)[None],
+    )
+    words = ("score 0", f"1   mean {explanation.attention.mean():.2f}")
+    lengths = [round(font.getlength(word)) for word in words]
+    legend_width = sum(lengths) + bar.width + 2 * gap
+    width = max(
+        photo.width,
+        2 * gap + max(round(font.getlength(caption)), legend_width),
+    )
+    first, second = photo.height + gap, photo.height + gap + round(1.4 * size)
+    picture = Image.new("RGB", (width, second + size + 2 * gap), "white")
+    picture.paste(color(photo, explanation.attention))
+    pen = ImageDraw.Draw(picture)
+    pen.text((gap, first), caption, "black", font)
+    pen.text((gap, second), words[0], "black", font)
+    left = 2 * gap + lengths[0]
+    picture.paste(bar, (left, second + size // 8))
+    pen.text((left + bar.width + gap, second), words[1], "black", font)
+    return picture
+
+
+def color(photo: Image.Image, scores: np.ndarray) -> Image.Image:
+    """Colour a photo by a map of scores from 0 to 1 of any resolution."""
+    cells = Image.fromarray(np.clip(scores, 0, 1).astype("float32"))
+    upsampled = cells.resize(photo.size, Image.Resampling.BILINEAR)
+    levels = np.rint(255 * np.asarray(upsampled)).astype("uint8")
+    ramp = np.linspace(0, 1, 256)
+    stops = np.linspace(0, 1, len(COLORS))
+    table = np.stack([np.interp(ramp, stops, c) for c in COLORS.T], axis=-1)
+    opacities = 255 * OPACITY * (0.4 + 0.6 * ramp)
+    return Image.composite(
+        Image.fromarray(np.rint(table).astype("uint8")[levels]),
+        ImageOps.grayscale(photo).convert("RGB"),
+        Image.fromarray(np.rint(opacities).astype("uint8")[levels]),
+    )
+
+
+def save_picture(picture: Image.Image, path: Path) -> None:
+    """Write a PNG whole or not at all.
+
+    Raises:
+        InputError: If it cannot be written; what stood there is still there.
+    """
+    temporary = path.with_name(f".{uuid.uuid4().hex[:8]}-{path.name}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        picture.save(temporary, format="PNG")
+        os.replace(temporary, path)
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be written ({error.strerror or error}). Choose "
+            "another place with --output."
+        ) from None
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def check_output(options: argparse.Namespace) -> None:
+    """Refuse an output that is no PNG, or the photo itself."""
+    if options.output.suffix.lower() != ".png":
+        raise InputError(
+            f"The picture is a PNG, and --output {options.output} does not "
+            "end in .png. Choose another name."
+        )
+    if options.output.resolve() == options.photo.resolve():
+        raise InputError(
+            f"--output {options.output} is the photo itself, which would be "
+            "lost. Choose another name."
+        )
+
+
+def show(
+    options: argparse.Namespace, photo: Image.Image, explanation: Explanation
+) -> None:
+    """Draw the picture, then print what the model says."""
+    save_picture(draw(photo, explanation), options.output)
+    if options.json:
+        print(explanation.to_json())
+    else:
+        print(f"{explanation.to_text()}\n{options.output}")

@@ -1,0 +1,79 @@
+"""What every file format can do."""
+
+import abc
+import importlib.util
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import keras
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """An exported file, loaded by its own runtime.
+
+    Attributes:
+        run: From pixels `[batch, height, width, channels]`, floats 0..255, to
+            the outputs by name.
+        operators: How often each operator occurs in the file.
+    """
+
+    run: Callable[[np.ndarray], dict[str, np.ndarray]]
+    operators: dict[str, int]
+
+
+class ExportFormat(abc.ABC):
+    """One file format: how to write it and how to run it.
+
+    Attributes:
+        name: Name of the format.
+        suffix: How the file's name ends; empty for a folder.
+        quantizations: What the format can be quantized to, beside `None`.
+        packages: Packages that writing and running need, as they are imported.
+        backends: Backends that can write the format by themselves; the others
+            go through TensorFlow.
+    """
+
+    name: ClassVar[str]
+    suffix: ClassVar[str]
+    quantizations: ClassVar[tuple[str, ...]] = ()
+    packages: ClassVar[tuple[str, ...]] = ()
+    backends: ClassVar[tuple[str, ...]] = ("tensorflow",)
+
+    @abc.abstractmethod
+    def write(
+        self,
+        deployed: keras.Model,
+        path: Path,
+        quantization: str | None,
+        representative_images: np.ndarray | None,
+    ) -> None:
+        """Write `deployed`, as `deployed_model` makes it, to `path`."""
+
+    @abc.abstractmethod
+    def load(self, path: Path) -> Runtime:
+        """Load a file in the format's own runtime."""
+
+    def files(self, path: Path) -> tuple[Path, ...]:
+        """Everything that belongs to a file, the file itself last."""
+        return (self.metadata_path(path), path)
+
+    def metadata_path(self, path: Path) -> Path:
+        """Where the JSON stands that says how to use the file."""
+        return path.with_name(f"{path.name}.json")
+
+    def check_packages(self) -> None:
+        """Refuse to begin where a package is missing.
+
+        Raises:
+            ImportError: Names the package and the extra that brings it.
+        """
+        for package in self.packages:
+            if importlib.util.find_spec(package) is None:
+                raise ImportError(
+                    f"Exporting to {self.name} needs {package}. Install it "
+                    "with `pip install keras-aib[export]`."
+                )

@@ -1,0 +1,142 @@
+"""ONNX: for onnxruntime on servers, and in the browser."""
+
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_aib.export.export_error import ExportError
+from keras_aib.export.export_format import ExportFormat
+from keras_aib.export.export_format import Runtime
+
+OPSET = 18
+
+
+class Onnx(ExportFormat):
+    """One `.onnx` file of standard operators."""
+
+    name = "onnx"
+    suffix = ".onnx"
+    quantizations = ("int8",)
+    packages = ("onnx", "onnxruntime")
+    backends = ("tensorflow", "jax", "torch")
+
+    def write(
+        self,
+        deployed: keras.Model,
+        path: Path,
+        quantization: str | None,
+        representative_images: np.ndarray | None,
+    ) -> None:
+        if representative_images is None:
+            _convert(deployed, path)
+            return
+        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+            full = Path(folder, "full.onnx")
+            _convert(deployed, full)
+            _quantize(full, path, representative_images)
+
+    def load(self, path: Path) -> Runtime:
+        import onnx
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        # Only errors: it warns about every constant that it does not need.
+        options.log_severity_level = 3
+        session = onnxruntime.InferenceSession(
+            str(path), options, providers=["CPUExecutionProvider"]
+        )
+        names = [output.name for output in session.get_outputs()]
+
+        def run(images: np.ndarray) -> dict[str, np.ndarray]:
+            outputs = session.run(names, {"images": images})
+            return dict(zip(names, outputs, strict=True))
+
+        model = onnx.load(str(path), load_external_data=False)
+        nodes = _all_nodes(model.graph)
+        foreign = {node.domain for node in nodes} - {"", "ai.onnx"}
+        if foreign:
+            raise ExportError(
+                f"the file needs operators of {sorted(foreign)}, which not "
+                "every ONNX runtime has"
+            )
+        return Runtime(run, dict(Counter(node.op_type for node in nodes)))
+
+
+def _convert(deployed: keras.Model, path: Path) -> None:
+    import onnx
+
+    names = list(deployed.output)
+    # A list has an order on every backend; a dictionary's may be sorted.
+    listed = keras.Model(
+        deployed.input, [deployed.output[name] for name in names]
+    )
+    listed.export(
+        path,
+        format="onnx",
+        verbose=False,
+        input_signature=[listed.inputs[0]],
+        opset_version=OPSET,
+    )
+    model = onnx.load(str(path))
+    _rename(model.graph, ["images"], names)
+    for value in (*model.graph.input, *model.graph.output):
+        if deployed.input_shape[0] is None:
+            value.type.tensor_type.shape.dim[0].dim_param = "batch"
+    onnx.checker.check_model(model)
+    onnx.save(model, str(path))
+
+
+def _rename(graph: Any, inputs: list[str], outputs: list[str]) -> None:
+    """Give inputs and outputs the names that the user knows."""
+    received = [value.name for value in (*graph.input, *graph.output)]
+    renamed = dict(zip(received, [*inputs, *outputs], strict=True))
+    for node in graph.node:
+        node.input[:] = [renamed.get(name, name) for name in node.input]
+        node.output[:] = [renamed.get(name, name) for name in node.output]
+    for value in (*graph.input, *graph.output):
+        value.name = renamed[value.name]
+
+
+def _quantize(
+    full: Path, path: Path, representative_images: np.ndarray
+) -> None:
+    from onnxruntime import quantization
+
+    prepared = full.with_name("prepared.onnx")
+    quantization.quant_pre_process(
+        str(full), str(prepared), skip_symbolic_shape=True
+    )
+
+    class Reader(quantization.CalibrationDataReader):
+        def __init__(self) -> None:
+            self.images = iter(representative_images)
+
+        def get_next(self) -> dict[str, np.ndarray] | None:
+            image = next(self.images, None)
+            return None if image is None else {"images": image[None]}
+
+    quantization.quantize_static(
+        str(prepared),
+        str(path),
+        Reader(),
+        per_channel=True,
+        quant_format=quantization.QuantFormat.QDQ,
+        activation_type=quantization.QuantType.QUInt8,
+        weight_type=quantization.QuantType.QInt8,
+    )
+
+
+def _all_nodes(graph: Any) -> list[Any]:
+    """The nodes of a graph and of the graphs inside them."""
+    nodes = []
+    for node in graph.node:
+        nodes.append(node)
+        for attribute in node.attribute:
+            for inner in (attribute.g, *attribute.graphs):
+                nodes += _all_nodes(inner)
+    return nodes

@@ -1,0 +1,86 @@
+"""Who can write a format: the running backend, or TensorFlow next door."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+
+from keras_aib.export.conversion import FORMATS
+from keras_aib.export.conversion import Conversion
+from keras_aib.export.conversion import Converted
+from keras_aib.export.conversion import convert
+from keras_aib.export.export_format import ExportFormat
+from keras_aib.export.tensorflow_process import convert_with_tensorflow
+from keras_aib.export.tensorflow_process import has_tensorflow
+
+LONGEST = 1000
+
+
+@dataclass(frozen=True)
+class Route:
+    """A way to write a file.
+
+    Attributes:
+        name: What to call it before a user.
+        convert: From model, deployed model, its options and the conversion to
+            what came out.
+    """
+
+    name: str
+    convert: Callable[..., Converted]
+
+
+def find_routes(form: ExportFormat) -> list[Route]:
+    """Ways to write a format, the one to try first in front.
+
+    Raises:
+        ImportError: If packages are missing; names the extra.
+    """
+    form.check_packages()
+    backend = keras.config.backend()
+    routes = []
+    if backend in form.backends:
+        routes.append(Route(backend, _convert_here))
+    if backend != "tensorflow" and has_tensorflow():
+        routes.append(
+            Route("TensorFlow in a process of its own", _convert_elsewhere)
+        )
+    if not routes:
+        raise ImportError(
+            f"The {backend} backend cannot write {form.name}, so TensorFlow "
+            "does it in a process of its own, but it is not installed. "
+            "Install it with `pip install keras-aib[tensorflow,export]`. "
+            f"This backend writes by itself: {_written_by(backend)}."
+        )
+    return routes
+
+
+def told(error: Exception) -> str:
+    """What an error says, with its kind, and not at every length."""
+    text = str(error).strip()
+    if len(text) > LONGEST:
+        text = f"{text[:LONGEST]} ..."
+    return f"{type(error).__name__}: {text}"
+
+
+def _written_by(backend: str) -> list[str]:
+    return [form.name for form in FORMATS.values() if backend in form.backends]
+
+
+def _convert_here(
+    model: keras.Model,
+    deployed: keras.Model,
+    options: dict[str, Any],
+    conversion: Conversion,
+) -> Converted:
+    return convert(deployed, conversion)
+
+
+def _convert_elsewhere(
+    model: keras.Model,
+    deployed: keras.Model,
+    options: dict[str, Any],
+    conversion: Conversion,
+) -> Converted:
+    return convert_with_tensorflow(model, options, conversion)
