@@ -3,6 +3,7 @@
 import contextlib
 import io
 import logging
+import re
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,12 +12,14 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from keras_aib.export.export_error import ExportError
 from keras_aib.export.export_format import ExportFormat
 from keras_aib.export.litert import LiteRT
 from keras_aib.export.onnx import Onnx
 from keras_aib.export.openvino import OpenVino
 from keras_aib.export.saved_model import SavedModel
 
+RANDOM = re.compile("random|multinomial|bernoulli", re.IGNORECASE)
 FORMATS: dict[str, ExportFormat] = {
     file_format.name: file_format
     for file_format in (SavedModel(), LiteRT(), Onnx(), OpenVino())
@@ -71,8 +74,19 @@ def convert(deployed: keras.Model, conversion: Conversion) -> Converted:
             conversion.representative_images,
         )
         runtime = file_format.load(conversion.path)
+        _check_operators(runtime.operators)
         outputs = [runtime.run(batch) for batch in conversion.batches]
     return Converted(outputs, runtime.operators)
+
+
+def _check_operators(operators: dict[str, int]) -> None:
+    drawing = [name for name in operators if RANDOM.search(name)]
+    if drawing:
+        raise ExportError(
+            f"the file draws random numbers: it holds the operators {drawing}. "
+            "A layer of the model samples at inference; `seed_generator`s are "
+            "for training only"
+        )
 
 
 @contextlib.contextmanager

@@ -129,7 +129,7 @@ def export(
     routes = find_routes(file_format)
     check_target(file_format, path, overwrite)
     model = in_single_precision(model)
-    options = {
+    options: dict[str, Any] = {
         "outputs": list(outputs),
         "image_size": image_size,
         "batch_size": batch_size,

@@ -45,15 +45,13 @@ def first_images(name: str, source: Any, shape: tuple[Any, ...]) -> np.ndarray:
 
 
 def _gathered(name: str, source: Any) -> np.ndarray:
-    if isinstance(source, str | bytes | dict) or not isinstance(
-        source, Iterable
-    ):
-        if not hasattr(source, "__getitem__"):
-            raise TypeError(
-                f"`{name}` must be an array of images, or a dataset that "
-                f"gives batches of them. Received: {source!r} of type "
-                f"{type(source).__name__}."
-            )
+    is_data = isinstance(source, Iterable) or hasattr(source, "__getitem__")
+    if isinstance(source, str | bytes | dict) or not is_data:
+        raise TypeError(
+            f"`{name}` must be an array of images, or a dataset that gives "
+            f"batches of them. Received: {source!r} of type "
+            f"{type(source).__name__}."
+        )
     batches: list[np.ndarray] = []
     count = 0
     for batch in _batches(source):

@@ -1,5 +1,6 @@
 """TensorFlow's SavedModel: for TF Serving, and what LiteRT is made from."""
 
+import functools
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,18 @@ class SavedModel(ExportFormat):
         quantization: str | None,
         representative_images: np.ndarray | None,
     ) -> None:
-        deployed.export(path, format="tf_saved_model", verbose=False)
+        import tensorflow as tf
+
+        # Keras's own export stores every variable twice, and the state of the
+        # random generators with them, which inference has no use for.
+        shape, dtype = deployed.input_shape, deployed.inputs[0].dtype
+        serve = tf.function(
+            functools.partial(deployed, training=False),
+            input_signature=[tf.TensorSpec(shape, dtype, name="images")],
+        ).get_concrete_function()
+        module = tf.Module()
+        module.used_variables = list(serve.graph.variables)
+        tf.saved_model.save(module, str(path), signatures={SIGNATURE: serve})
 
     def load(self, path: Path) -> Runtime:
         import tensorflow as tf

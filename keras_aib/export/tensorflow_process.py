@@ -73,7 +73,7 @@ def convert_with_tensorflow(
     return Converted(outputs, operators)
 
 
-def _numbered(batches: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+def _numbered(batches: Sequence[np.ndarray]) -> dict[str, Any]:
     return {f"batch_{index}": batch for index, batch in enumerate(batches)}
 
 
@@ -116,7 +116,7 @@ def main(folder: Path) -> None:
             representative,
         ),
     )
-    outputs = {
+    outputs: dict[str, Any] = {
         f"{index}/{name}": array
         for index, named in enumerate(converted.outputs)
         for name, array in named.items()

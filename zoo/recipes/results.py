@@ -5,6 +5,7 @@ import os
 import platform
 import subprocess
 from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -119,13 +120,17 @@ def append_run(
         write_rows([*read_rows(path), *new], path)
 
 
-def write_rows(rows: Iterable[dict[str, Any]], path: str | os.PathLike) -> None:
+def write_rows(
+    rows: Iterable[dict[str, Any]],
+    path: str | os.PathLike,
+    columns: Sequence[str] = COLUMNS,
+) -> None:
     """Write all rows, whole or not at all."""
     with (
         written_whole(path) as temporary,
         open(temporary, "w", newline="", encoding="utf-8") as file,
     ):
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
 

@@ -1,0 +1,195 @@
+"""Every classifier of the zoo to every format, from the running backend.
+
+Command:  KERAS_BACKEND=torch python -m keras_aib.zoo.recipes.exports
+Needs:    keras-aib[export,hub] and TensorFlow, which writes what JAX and torch
+          cannot write themselves.
+Cost:     about half an hour on 2 CPU cores for each backend; `--models` and
+          `--formats` choose. Can be stopped anywhere: what is in the file is
+          skipped, and done again with `--again`.
+Result:   zoo/exports.csv, a line per model, format and backend, from which
+          `python -m keras_aib.zoo.recipes.tables` makes the table.
+"""
+
+import argparse
+import fnmatch
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_aib import zoo
+from keras_aib.export import export
+from keras_aib.export.conversion import FORMATS
+from keras_aib.models import AIBClassifier
+from keras_aib.zoo.download import file_lock
+from keras_aib.zoo.model_config import ModelConfig
+from keras_aib.zoo.recipes.results import provenance
+from keras_aib.zoo.recipes.results import read_rows
+from keras_aib.zoo.recipes.results import write_rows
+
+EXPORTS = Path(__file__).parents[1] / "exports.csv"
+COLUMNS = (
+    "model",
+    "format",
+    "backend",
+    "works",
+    "route",
+    "error",
+    "max_difference",
+    "size",
+    "seconds",
+    "device",
+    "keras",
+    "commit",
+)
+KEY = ("model", "format", "backend")
+
+
+def exportable_models() -> list[str]:
+    """Names of the zoo's classifiers, with attention and plain."""
+    return [
+        name
+        for name in zoo.list_models()
+        if isinstance(zoo.info(name), ModelConfig)
+        or zoo.info(name).head_weights is not None
+    ]
+
+
+def build_model(name: str) -> tuple[keras.Model, dict[str, Any]]:
+    """A classifier of the zoo without a network, and what export needs.
+
+    Weights that come with the package are loaded. Others start at random; the
+    score convolution too, which else starts at zero and gives a flat map that
+    any file would reproduce.
+
+    Args:
+        name: One of `exportable_models()`.
+
+    Returns:
+        The model, and arguments of `export`.
+    """
+    config = zoo.info(name)
+    if not isinstance(config, ModelConfig):
+        return zoo.load_classifier(name), {
+            "image_size": config.image_size,
+            "outputs": ("probabilities",),
+        }
+    if config.preset is not None:
+        return zoo.load(name), {}
+    keras.utils.set_random_seed(0)
+    model = zoo.load(name, config.num_classes, weights=None)
+    roughen_attention(model)
+    return model, {}
+
+
+def roughen_attention(model: AIBClassifier, seed: int = 0) -> None:
+    """Random numbers in place of the attention's zeros."""
+    random = np.random.default_rng(seed)
+    for weight in model.attention_block.attention.trainable_weights:
+        if len(weight.shape) > 1:
+            scale = 1 / np.sqrt(np.prod(weight.shape[:-1]))
+            weight.assign(random.normal(0, scale, weight.shape))
+
+
+def export_model(
+    model: keras.Model, options: dict[str, Any], format_name: str
+) -> dict[str, Any]:
+    """Export once, to a folder that is thrown away.
+
+    Args:
+        model: The model.
+        options: Arguments of `export`.
+        format_name: The format.
+
+    Returns:
+        What happened, by the names of `COLUMNS`; an error by its first line.
+    """
+    begun = time.perf_counter()
+    outcome: dict[str, Any] = {"format": format_name, "works": "no"}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, f"model{FORMATS[format_name].suffix}")
+        try:
+            result = export(model, path, **options)
+        # A converter raises whatever it likes, and that is the result.
+        except Exception as error:
+            outcome["error"] = f"{type(error).__name__}: {error}".splitlines()[
+                0
+            ]
+        else:
+            outcome |= {
+                "works": "yes",
+                "route": result.route,
+                "max_difference": f"{max(result.max_difference.values()):.1e}",
+                "size": result.size,
+            }
+    outcome["seconds"] = f"{time.perf_counter() - begun:.1f}"
+    return outcome
+
+
+def record(row: dict[str, Any], path: Path) -> None:
+    """Write a row in place of the one it repeats, if any."""
+    with file_lock(path):
+        rows = [
+            other
+            for other in read_rows(path)
+            if any(other[name] != row[name] for name in KEY)
+        ]
+        write_rows([*rows, row], path, COLUMNS)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Export what is not in the file yet.
+
+    Args:
+        argv: Arguments of the command; `None` for those of the process.
+    """
+    options = _parse(argv)
+    backend = keras.config.backend()
+    names = fnmatch.filter(exportable_models(), options.models)
+    for name in names:
+        done = {
+            row["format"]
+            for row in read_rows(options.output)
+            if (row["model"], row["backend"]) == (name, backend)
+        }
+        wanted = [
+            form
+            for form in options.formats.split(",")
+            if options.again or form not in done
+        ]
+        if not wanted:
+            continue
+        model, arguments = build_model(name)
+        for form in wanted:
+            outcome = export_model(model, arguments, form)
+            row = {**provenance(), "model": name, **outcome}
+            record(row, options.output)
+            sys.stdout.write(f"{backend} {name} {outcome}\n")
+            sys.stdout.flush()
+        keras.utils.clear_session()
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m keras_aib.zoo.recipes.exports",
+        description="Export every classifier of the zoo to every format.",
+    )
+    add = parser.add_argument
+    add("--models", default="*", help="names, with wildcards")
+    add("--formats", default=",".join(FORMATS))
+    add("--again", action="store_true", help="also what is in the file")
+    add("--output", type=Path, default=EXPORTS, help="CSV file")
+    options = parser.parse_args(argv)
+    unknown = set(options.formats.split(",")) - set(FORMATS)
+    if unknown:
+        parser.error(f"--formats: {sorted(unknown)} are not of {[*FORMATS]}")
+    return options
+
+
+if __name__ == "__main__":
+    main()
