@@ -36,7 +36,8 @@ class OpenVino(ExportFormat):
             onnx_path = Path(folder, "model.onnx")
             Onnx().write(deployed, onnx_path, None, None)
             openvino.save_model(
-                openvino.convert_model(onnx_path),
+                # Not `convert_model`, which reports its use over the network.
+                openvino.Core().read_model(onnx_path),
                 path,
                 compress_to_fp16=quantization == "float16",
             )
