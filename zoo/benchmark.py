@@ -1,10 +1,13 @@
 """What the bottleneck costs in time and memory, beside the plain backbone.
 
     python -m keras_aib.zoo.benchmark --model resnet50 --output results.csv
+    python -m keras_aib.zoo.benchmark --what latency --model resnet50
 
 Variants take turns, A B C A B C, in one process, so that whatever else the
 machine does falls on all of them; a ratio is the median over the rounds of the
-quotient within a round. Peak memory is that of a process of its own.
+quotient within a round. Peak memory is that of a process of its own. The
+latency of exported files is measured in other processes, which take turns in
+the same way.
 """
 
 import argparse
@@ -19,19 +22,26 @@ from typing import Any
 
 import keras
 
+from keras_aib.zoo.benchmark_latency import FILES
+from keras_aib.zoo.benchmark_latency import REFERENCE
+from keras_aib.zoo.benchmark_latency import latency_tasks
+from keras_aib.zoo.benchmark_latency import variant_name
 from keras_aib.zoo.benchmark_memory import own_peak_memory
 from keras_aib.zoo.benchmark_memory import peak_memory
 from keras_aib.zoo.benchmark_workload import MODELS
 from keras_aib.zoo.benchmark_workload import POLICIES
 from keras_aib.zoo.benchmark_workload import Workload
 from keras_aib.zoo.benchmark_workload import step
+from keras_aib.zoo.loading import load
 from keras_aib.zoo.recipes.results import RESULTS
 from keras_aib.zoo.recipes.results import append_run
 from keras_aib.zoo.recipes.variants import VARIANTS
+from keras_aib.zoo.registry import info
 
 SAMPLED = "aib_quantized"
 GROWTH = (0.5, 1.0, 1.5)
-WHAT = ("training", "inference", "samples", "pixels", "batch")
+WHAT = ("training", "inference", "samples", "pixels", "batch", "latency")
+TRAINED = "aib_efficientnet_lite0.cifar10"
 
 
 def interleave(
@@ -151,6 +161,37 @@ def benchmark_samples(
     return compare(seconds, "trunk_and_tails", len(images))
 
 
+def benchmark_latency(
+    workload: Workload, files: Sequence[tuple[str, str | None]] = FILES
+) -> tuple[dict[str, dict[str, float]], str]:
+    """Figures of exported files, each beside Keras on as many threads.
+
+    Args:
+        workload: What to measure. Seconds are those of one image.
+        files: Format and quantization of the files.
+
+    Returns:
+        Figures by variant, such as `"onnx int8, 1 thread"`; and what they were
+        measured on, in words.
+    """
+    if workload.model == TRAINED:
+        model = load(TRAINED, image_size=workload.image_size)
+    else:
+        model = workload.build(SAMPLED)
+    with latency_tasks(model, workload, files) as latency:
+        seconds = interleave(latency.tasks, workload.rounds, latency.clock)
+    figures = {}
+    for count in latency.threads:
+        own = {
+            name: seconds[variant_name(name, count)]
+            for name in latency.candidates
+        }
+        for name, timed in compare(own, REFERENCE, 1).items():
+            timed.update(latency.candidates[name].metrics)
+            figures[variant_name(name, count)] = timed
+    return figures, latency.device
+
+
 def grown(workload: Workload, what: str) -> list[Workload]:
     """The workload with fewer and more `"pixels"` or images per `"batch"`."""
     if what == "pixels":
@@ -173,6 +214,11 @@ def measure(
         figures = benchmark_samples(workload)
         setting = f"{what}, {workload}, {workload.num_samples} samples"
         return _rows("benchmark_samples", setting, workload, figures)
+    if what == "latency":
+        figures, device = benchmark_latency(workload)
+        setting = f"{workload.image_size} px, batch {workload.batch_size}"
+        rows = _rows("latency", setting, workload, figures)
+        return [{**row, "device": device} for row in rows]
     if what in ("pixels", "batch"):
         runs = [
             (kind, size, ("plain", SAMPLED))
@@ -222,27 +268,38 @@ def main(argv: Sequence[str] | None = None) -> None:
     """
     argv = sys.argv[1:] if argv is None else list(argv)
     options = _parse(argv)
-    workload = Workload(
-        model=options.model,
-        image_size=options.image_size,
-        batch_size=options.batch_size,
-        precision=options.precision,
-        rounds=options.rounds,
-        steps=2 if options.memory_of else options.steps,
-        num_samples=options.num_samples,
-    )
     policy = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(POLICIES[workload.precision])
+    keras.config.set_dtype_policy(POLICIES[options.precision])
     try:
         if options.memory_of:
             variant, kind = options.memory_of
+            workload = _workload(options, kind, steps=2)
             sys.stdout.write(own_peak_memory(workload, kind, variant))
             return
         for what in options.what.split(","):
+            workload = _workload(options, what, options.steps)
             for row in measure(workload, what, not options.no_memory):
                 _write(row, options.output, argv)
     finally:
         keras.config.set_dtype_policy(policy)
+
+
+def _workload(options: argparse.Namespace, what: str, steps: int) -> Workload:
+    image_size, batch_size = options.image_size, options.batch_size
+    if image_size is None:
+        trained = options.model == TRAINED
+        image_size = info(TRAINED).image_size[0] if trained else 224
+    if batch_size is None:
+        batch_size = 1 if what == "latency" else 8
+    return Workload(
+        model=options.model,
+        image_size=image_size,
+        batch_size=batch_size,
+        precision=options.precision,
+        rounds=options.rounds,
+        steps=steps,
+        num_samples=options.num_samples,
+    )
 
 
 def _write(row: dict[str, Any], path: str, argv: list[str]) -> None:
@@ -264,14 +321,14 @@ def _parse(argv: list[str]) -> argparse.Namespace:
         description="Time and memory of the bottleneck, as ratios to plain.",
     )
     add = parser.add_argument
-    add("--model", choices=MODELS, default="resnet50")
-    add("--image-size", type=int, default=224, help="pixels")
-    add("--batch-size", type=int, default=8)
+    add("--model", choices=(*MODELS, TRAINED), default="resnet50")
+    add("--image-size", type=int, help="pixels; 224 if the model takes any")
+    add("--batch-size", type=int, help="8; for latency 1")
     add("--precision", choices=POLICIES, default="float32")
     add("--rounds", type=int, default=10)
     add("--steps", type=int, default=4, help="batches per round")
     add("--num-samples", type=int, default=12)
-    add("--what", default=",".join(WHAT), help="of " + ",".join(WHAT))
+    add("--what", default=",".join(WHAT[:-1]), help="of " + ",".join(WHAT))
     add("--output", default=str(RESULTS), help="CSV file to append to")
     add("--no-memory", action="store_true", help="do not measure memory")
     add("--memory-of", nargs=2, help=argparse.SUPPRESS)
@@ -279,8 +336,13 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     unknown = set(options.what.split(",")) - set(WHAT)
     if unknown:
         parser.error(f"--what: {sorted(unknown)} are not among {WHAT}")
+    if options.model == TRAINED and options.what != "latency":
+        parser.error(f"--model {TRAINED} is for --what latency only")
+    if "latency" in options.what and options.precision != "float32":
+        parser.error("--what latency compares with --precision float32 only")
     for name in ("image_size", "batch_size", "rounds", "steps", "num_samples"):
-        if getattr(options, name) < 1:
+        value = getattr(options, name)
+        if value is not None and value < 1:
             parser.error(f"--{name.replace('_', '-')} must be 1 or more")
     return options
 

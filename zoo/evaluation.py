@@ -79,6 +79,7 @@ def open_images(
     image_size: tuple[int, int] | None = None,
     limit: int | None = None,
     workers: int = 2,
+    subset: str = "validation",
 ) -> ImageDataset:
     """The images to evaluate a model on, with the model's classes.
 
@@ -91,6 +92,7 @@ def open_images(
         image_size: Height and width in pixels; `None` for the model's.
         limit: Take at most so many images.
         workers: Threads that read the images.
+        subset: `"training"` for the other side, to calibrate on.
 
     Raises:
         ValueError: If nothing tells the images, or they are of other classes
@@ -100,7 +102,7 @@ def open_images(
     if spec is None and run is None:
         raise ValueError(
             f"{source.source} does not belong to a training run, so it does "
-            "not tell on which images to evaluate it. Give them: `--data`."
+            "not tell which images are meant. Give them: `--data`."
         )
     settings = {
         "image_size": source.find_image_size(image_size),
@@ -121,7 +123,7 @@ def open_images(
             settings["validation_split"] = run.validation_split
         dataset = data.from_spec(
             run.data if spec is None else spec,
-            subset="validation",
+            subset=subset,
             limit=limit or (run.limit if spec is None else None),
             **settings,
         )

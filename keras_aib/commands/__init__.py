@@ -7,6 +7,7 @@ from keras_aib.commands.benchmark import benchmark
 from keras_aib.commands.error_group import ErrorGroup
 from keras_aib.commands.evaluate import evaluate
 from keras_aib.commands.explain import explain
+from keras_aib.commands.export import export
 from keras_aib.commands.models import info
 from keras_aib.commands.models import list_models
 from keras_aib.commands.train import train
@@ -34,8 +35,9 @@ def command_line(traceback: bool) -> None:
         --output runs/photos
     keras-aib evaluate runs/photos
     keras-aib explain runs/photos --images holiday/ --output maps/
+    keras-aib export runs/photos --output photos.tflite
     """
 
 
-for command in (list_models, info, train, evaluate, explain, benchmark):
+for command in (list_models, info, train, evaluate, explain, export, benchmark):
     command_line.add_command(command)

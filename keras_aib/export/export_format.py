@@ -54,8 +54,14 @@ class ExportFormat(abc.ABC):
         """Write `deployed`, as `deployed_model` makes it, to `path`."""
 
     @abc.abstractmethod
-    def load(self, path: Path) -> Runtime:
-        """Load a file in the format's own runtime."""
+    def load(self, path: Path, num_threads: int = 1) -> Runtime:
+        """Load a file in the format's own runtime.
+
+        Args:
+            path: The file.
+            num_threads: Threads to run it on; a SavedModel runs on those of
+                the TensorFlow that is running.
+        """
 
     def files(self, path: Path) -> tuple[Path, ...]:
         """Everything that belongs to a file, the file itself last."""

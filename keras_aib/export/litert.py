@@ -55,10 +55,10 @@ class LiteRT(ExportFormat):
             **options,
         )
 
-    def load(self, path: Path) -> Runtime:
+    def load(self, path: Path, num_threads: int = 1) -> Runtime:
         from ai_edge_litert.interpreter import Interpreter
 
-        interpreter = Interpreter(str(path), num_threads=1)
+        interpreter = Interpreter(str(path), num_threads=num_threads)
         # The only list of a file's operators that the runtime offers.
         operators = Counter(
             details["op_name"] for details in interpreter._get_ops_details()

@@ -1,5 +1,6 @@
 """ONNX: for onnxruntime on servers, and in the browser."""
 
+import functools
 import tempfile
 from collections import Counter
 from pathlib import Path
@@ -39,12 +40,12 @@ class Onnx(ExportFormat):
             _convert(deployed, full)
             _quantize(full, path, representative_images)
 
-    def load(self, path: Path) -> Runtime:
+    def load(self, path: Path, num_threads: int = 1) -> Runtime:
         import onnx
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
+        options.intra_op_num_threads = num_threads
         # Only errors: it warns about every constant that it does not need.
         options.log_severity_level = 3
         session = onnxruntime.InferenceSession(
@@ -75,13 +76,16 @@ def _convert(deployed: keras.Model, path: Path) -> None:
     listed = keras.Model(
         deployed.input, [deployed.output[name] for name in names]
     )
-    listed.export(
-        path,
-        format="onnx",
-        verbose=False,
-        input_signature=[listed.inputs[0]],
-        opset_version=OPSET,
-    )
+    if keras.config.backend() == "tensorflow":
+        _convert_tensorflow(listed, path)
+    else:
+        listed.export(
+            path,
+            format="onnx",
+            verbose=False,
+            input_signature=[listed.inputs[0]],
+            opset_version=OPSET,
+        )
     model = onnx.load(str(path))
     _rename(model.graph, ["images"], names)
     for value in (*model.graph.input, *model.graph.output):
@@ -89,6 +93,40 @@ def _convert(deployed: keras.Model, path: Path) -> None:
             value.type.tensor_type.shape.dim[0].dim_param = "batch"
     onnx.checker.check_model(model)
     onnx.save(model, str(path))
+
+
+def _convert_tensorflow(listed: keras.Model, path: Path) -> None:
+    import tensorflow as tf
+    import tf2onnx
+
+    # Keras's own export cannot be given the operator that GELU needs.
+    signature = [tf.TensorSpec(listed.input_shape, tf.float32, name="images")]
+    function = functools.partial(listed, training=False)
+    tf2onnx.convert.from_function(
+        tf.function(function, input_signature=signature),
+        signature,
+        opset=OPSET,
+        custom_op_handlers={"Erfc": (_write_erfc, [])},
+        output_path=str(path),
+    )
+
+
+def _write_erfc(context: Any, node: Any, name: str, arguments: Any) -> None:
+    """`Erfc`, which ONNX does not have, as `1 - Erf`."""
+    inputs, outputs = list(node.input), list(node.output)
+    shapes = [context.get_shape(output) for output in outputs]
+    dtypes = [context.get_dtype(output) for output in outputs]
+    context.remove_node(node.name)
+    erf = context.make_node("Erf", inputs, shapes=shapes, dtypes=dtypes)
+    one = context.make_const(f"{name}_one", np.array(1, "float32"))
+    context.make_node(
+        "Sub",
+        [one.output[0], erf.output[0]],
+        outputs=outputs,
+        name=name,
+        shapes=shapes,
+        dtypes=dtypes,
+    )
 
 
 def _rename(graph: Any, inputs: list[str], outputs: list[str]) -> None:

@@ -42,13 +42,15 @@ class OpenVino(ExportFormat):
                 compress_to_fp16=quantization == "float16",
             )
 
-    def load(self, path: Path) -> Runtime:
+    def load(self, path: Path, num_threads: int = 1) -> Runtime:
         import openvino
 
         model = openvino.Core().read_model(path)
-        compiled = openvino.compile_model(
-            model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
-        )
+        options = {
+            "INFERENCE_PRECISION_HINT": "f32",
+            "INFERENCE_NUM_THREADS": num_threads,
+        }
+        compiled = openvino.compile_model(model, "CPU", options)
         names = [output.get_any_name() for output in compiled.outputs]
 
         def run(images: np.ndarray) -> dict[str, np.ndarray]:

@@ -40,7 +40,7 @@ class SavedModel(ExportFormat):
         module.used_variables = list(serve.graph.variables)
         tf.saved_model.save(module, str(path), signatures={SIGNATURE: serve})
 
-    def load(self, path: Path) -> Runtime:
+    def load(self, path: Path, num_threads: int = 1) -> Runtime:
         import tensorflow as tf
 
         loaded = tf.saved_model.load(str(path))
