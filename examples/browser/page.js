@@ -175,12 +175,10 @@ function setOpacity() {
   element("opacity-value").textContent = `${value}%`;
 }
 
-element("file").addEventListener("click", () => {
-  // The same file again is a change, too.
-  element("file").value = "";
-});
 element("file").addEventListener("change", () => {
   const [file] = element("file").files;
+  // Without a value, the same file chosen again is a change, too.
+  element("file").value = "";
   if (file) take(file);
 });
 element("opacity").addEventListener("input", setOpacity);

@@ -1,6 +1,6 @@
 // From a file to the pixels that the model takes.
 
-import { resizeAxis } from "./resize.js";
+import { isHeightFirst, resizeAxis } from "./resize.js";
 
 const MAX_PIXELS = 64e6;
 const MAX_SIDE = 16384;
@@ -62,56 +62,76 @@ function unreadable(file) {
  * stored below it.
  */
 export async function modelPixels(bitmap, height, width) {
-  let pixels = await resizeInStrips(bitmap, height, width, drawnStrip);
+  let pixels = await resizeInStrips(bitmap, height, width, readDrawn);
   const transparent = pixels.some(
     (value, index) => index % 4 === 3 && value < 255,
   );
   if (transparent) {
-    pixels = await resizeInStrips(bitmap, height, width, storedStrip);
+    pixels = await resizeInStrips(bitmap, height, width, readStored);
   }
   const opaque = pixels.filter((_, index) => index % 4 !== 3);
   return { pixels: opaque, transparent };
 }
 
-/** Strips: no canvas of the photo's size, and the page stays responsive. */
-async function resizeInStrips(bitmap, height, width, readStrip) {
-  const narrow = new Uint8ClampedArray(bitmap.height * width * 4);
-  const stripRows = Math.ceil(STRIP_PIXELS / bitmap.width);
-  for (let top = 0; top < bitmap.height; top += stripRows) {
-    const rows = Math.min(stripRows, bitmap.height - top);
-    const strip = await readStrip(bitmap, top, rows);
-    narrow.set(
-      resizeAxis(strip, rows, bitmap.width, 4, width),
-      top * width * 4,
-    );
+/** In strips: no canvas of the photo's size, and the page stays responsive. */
+async function resizeInStrips(bitmap, height, width, read) {
+  const { height: rows, width: columns } = bitmap;
+  const heightFirst = isHeightFirst([rows, columns], [height, width]);
+  const length = heightFirst ? columns : rows;
+  const step = Math.ceil(STRIP_PIXELS / (heightFirst ? rows : columns));
+  const between = new Uint8ClampedArray(
+    4 * (heightFirst ? height * columns : rows * width),
+  );
+  for (let first = 0; first < length; first += step) {
+    const size = Math.min(step, length - first);
+    if (heightFirst) {
+      const strip = await read(bitmap, first, 0, size, rows);
+      const low = resizeAxis(strip, 1, rows, size * 4, height);
+      for (let row = 0; row < height; row++) {
+        const line = low.subarray(row * size * 4, (row + 1) * size * 4);
+        between.set(line, (row * columns + first) * 4);
+      }
+    } else {
+      const strip = await read(bitmap, 0, first, columns, size);
+      const narrow = resizeAxis(strip, size, columns, 4, width);
+      between.set(narrow, first * width * 4);
+    }
     await new Promise((resolve) => setTimeout(resolve));
   }
-  return resizeAxis(narrow, 1, bitmap.height, width * 4, height);
+  return heightFirst
+    ? resizeAxis(between, height, columns, 4, width)
+    : resizeAxis(between, 1, rows, width * 4, height);
 }
 
-function drawnStrip(bitmap, top, rows) {
-  const canvas = new OffscreenCanvas(bitmap.width, rows);
+function readDrawn(bitmap, left, top, width, height) {
+  const canvas = new OffscreenCanvas(width, height);
   const context = canvas.getContext("2d", { willReadFrequently: true });
-  context.drawImage(bitmap, 0, -top);
-  return context.getImageData(0, 0, bitmap.width, rows).data;
+  context.drawImage(bitmap, -left, -top);
+  return context.getImageData(0, 0, width, height).data;
 }
 
 let gl;
 
 /** A canvas blackens what is transparent; a WebGL texture keeps its colour. */
-async function storedStrip(bitmap, top, rows) {
+async function readStored(bitmap, left, top, width, height) {
   if (!gl || gl.isContextLost()) {
     gl = new OffscreenCanvas(1, 1).getContext("webgl");
   }
-  if (!gl || bitmap.width > gl.getParameter(gl.MAX_TEXTURE_SIZE)) {
+  if (!gl || Math.max(width, height) > gl.getParameter(gl.MAX_TEXTURE_SIZE)) {
     throw new Error(
-      "This picture has transparent parts, and reading the colours below " +
-        "them takes WebGL, which this browser lacks for a picture of this " +
-        "width. Save it without transparency and try again.",
+      "This picture has transparent parts. Reading the colours below them " +
+        "takes WebGL, which this browser lacks for a picture of this size. " +
+        "Save it without transparency and try again.",
     );
   }
-  const { width } = bitmap;
-  const strip = await createImageBitmap(bitmap, 0, top, width, rows, AS_STORED);
+  const strip = await createImageBitmap(
+    bitmap,
+    left,
+    top,
+    width,
+    height,
+    AS_STORED,
+  );
   const texture = gl.createTexture();
   gl.bindTexture(gl.TEXTURE_2D, texture);
   gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA, gl.RGBA, gl.UNSIGNED_BYTE, strip);
@@ -125,12 +145,12 @@ async function storedStrip(bitmap, top, rows) {
     texture,
     0,
   );
-  const pixels = new Uint8Array(width * rows * 4);
-  gl.readPixels(0, 0, width, rows, gl.RGBA, gl.UNSIGNED_BYTE, pixels);
+  const pixels = new Uint8Array(width * height * 4);
+  gl.readPixels(0, 0, width, height, gl.RGBA, gl.UNSIGNED_BYTE, pixels);
+  gl.deleteFramebuffer(framebuffer);
+  gl.deleteTexture(texture);
   if (gl.getError() !== gl.NO_ERROR) {
     throw new Error("The graphics driver failed. Try the photo again.");
   }
-  gl.deleteFramebuffer(framebuffer);
-  gl.deleteTexture(texture);
   return pixels;
 }

@@ -1,8 +1,7 @@
-// Pillow's antialiased bilinear resize, width first, to the last bit.
+// Pillow's antialiased bilinear resize, to the last bit.
 //
 // The browser's own scaling weighs the pixels otherwise, and the model's answer
-// would be another one. Pillow 13 takes the height first where it shrinks much
-// more than the width; some pixels then differ by 1 of 255.
+// would be another one.
 
 // Pillow multiplies 8-bit pixels with weights of 22 bits after the point.
 const BITS = 22;
@@ -61,12 +60,23 @@ export function resizeAxis(values, outer, length, inner, target) {
   return resized;
 }
 
-/** Resize 8-bit `pixels` [height, width, channels]: width first, as Pillow. */
-export function resize(
-  pixels,
-  [height, width, channels],
-  [targetHeight, targetWidth],
-) {
+/**
+ * Which side Pillow (13 and newer) resizes first.
+ *
+ * It matters: what lies between the two passes is rounded to 8 bits.
+ */
+export function isHeightFirst([height, width], [targetHeight, targetWidth]) {
+  const shrinkage = height - targetHeight;
+  return shrinkage > 0 && shrinkage > 2 * (width - targetWidth);
+}
+
+/** Resize 8-bit `pixels` [height, width, channels]. */
+export function resize(pixels, [height, width, channels], target) {
+  const [targetHeight, targetWidth] = target;
+  if (isHeightFirst([height, width], target)) {
+    const low = resizeAxis(pixels, 1, height, width * channels, targetHeight);
+    return resizeAxis(low, targetHeight, width, channels, targetWidth);
+  }
   const narrow = resizeAxis(pixels, height, width, channels, targetWidth);
   return resizeAxis(narrow, 1, height, targetWidth * channels, targetHeight);
 }

@@ -89,17 +89,13 @@ class PageServer(ThreadingHTTPServer):
 class Handler(BaseHTTPRequestHandler):
     server: PageServer
 
-    def do_GET(self) -> None:  # noqa: N802
-        path = self.server.files.get(self.path.partition("?")[0])
-        try:
-            content = None if path is None else path.open("rb")
-        except OSError:
-            content = None
-        if content is None:
+    def do_GET(self) -> None:
+        path = self.server.files.get(self.path)
+        if path is None or not path.is_file():
             self.send_error(HTTPStatus.NOT_FOUND)
             return
         # The browser may leave in the middle of a file.
-        with content, contextlib.suppress(ConnectionError):
+        with path.open("rb") as content, contextlib.suppress(ConnectionError):
             size = content.seek(0, 2)
             content.seek(0)
             self.send_response(HTTPStatus.OK)
