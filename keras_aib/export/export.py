@@ -177,7 +177,13 @@ def export(
                 + "; by ".join(failures)
             )
         metadata = describe(
-            deployed, model, file_format.name, quantization, class_names, parity
+            deployed,
+            model,
+            file_format.name,
+            quantization,
+            class_names,
+            parity,
+            reference.anchors,
         )
         write_metadata(metadata, file_format.metadata_path(hidden))
         size = publish(file_format.files(hidden), path.parent)

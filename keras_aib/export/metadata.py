@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_aib._version import __version__
-from keras_aib.export.deployed_model import ATTENTION_OUTPUTS
 from keras_aib.export.parity import Parity
 
 RESIZE = (
@@ -23,6 +23,7 @@ def describe(
     quantization: str | None,
     class_names: Sequence[str] | None,
     parity: Parity,
+    anchors: np.ndarray | None,
 ) -> dict[str, Any]:
     """Everything about an exported file, ready for JSON.
 
@@ -33,13 +34,14 @@ def describe(
         quantization: What it was quantized to, or `None`.
         class_names: Names of the classes, or `None`.
         parity: How file and model compare.
+        anchors: The values that the scores can take, or `None` for any.
     """
     whole = (format_name, quantization) == ("litert", "int8")
     outputs: dict[str, dict[str, Any]] = {}
     for name, tensor in deployed.output.items():
         outputs[name] = {"shape": list(tensor.shape), "dtype": "float32"}
-        if name in ATTENTION_OUTPUTS:
-            outputs[name]["values"] = [0, 1]
+        if name in ("attention", "attention_mean"):
+            outputs[name]["values"] = _score_range(name, anchors)
     return {
         "keras_aib": __version__,
         "keras": keras.version(),
@@ -64,6 +66,13 @@ def describe(
             "agreement": parity.agreement,
         },
     }
+
+
+def _score_range(name: str, anchors: np.ndarray | None) -> list[float]:
+    """Trained anchors may leave the scores' range by a little."""
+    if anchors is None or name != "attention":
+        return [0.0, 1.0]
+    return [float(anchors.min()), float(anchors.max())]
 
 
 def write_metadata(metadata: dict[str, Any], path: Path) -> None:

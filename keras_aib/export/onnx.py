@@ -101,14 +101,37 @@ def _convert_tensorflow(listed: keras.Model, path: Path) -> None:
 
     # Keras's own export cannot be given the operator that GELU needs.
     signature = [tf.TensorSpec(listed.input_shape, tf.float32, name="images")]
-    function = functools.partial(listed, training=False)
-    tf2onnx.convert.from_function(
-        tf.function(function, input_signature=signature),
+    function = tf.function(
+        functools.partial(listed, training=False), input_signature=signature
+    )
+    model, _ = tf2onnx.convert.from_function(
+        function,
         signature,
         opset=OPSET,
         custom_op_handlers={"Erfc": (_write_erfc, [])},
-        output_path=str(path),
     )
+    _fix_constants(model.graph, function.get_concrete_function())
+    path.write_bytes(model.SerializeToString())
+
+
+def _fix_constants(graph: Any, concrete_function: Any) -> None:
+    """Put in the tensors that a layer holds without a variable.
+
+    The converter makes further inputs of them, as of the mean and variance of
+    `keras.layers.Normalization`.
+    """
+    from onnx import numpy_helper
+
+    held = {
+        inner.name: outer for outer, inner in concrete_function.graph.captures
+    }
+    for value in list(graph.input):
+        if value.name in held:
+            array = held[value.name].numpy()
+            graph.initializer.append(
+                numpy_helper.from_array(array, value.name)
+            )
+            graph.input.remove(value)
 
 
 def _write_erfc(context: Any, node: Any, name: str, arguments: Any) -> None:

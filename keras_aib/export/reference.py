@@ -22,16 +22,20 @@ class Reference:
         model: The model.
         options: Arguments of `deployed_model`.
         images: Pixels 0..255 to compare on.
+
+    Attributes:
+        batches: The images, as a file is to be tried on them.
+        anchors: The values that the attention can take, or `None` for any.
     """
 
     def __init__(
         self, model: keras.Model, options: dict[str, Any], images: np.ndarray
     ) -> None:
         self.batches = _batches(images, options["batch_size"])
-        self._anchors = _anchors(model, options["outputs"])
+        self.anchors = _anchors(model, options["outputs"])
         names = list(options["outputs"])
         self._names = tuple(names)
-        if self._anchors is not None and "attention_mean" not in names:
+        if self.anchors is not None and "attention_mean" not in names:
             names.append("attention_mean")
         deployed = deployed_model(model, **{**options, "outputs": names})
         self._outputs = _joined(
@@ -43,7 +47,7 @@ class Reference:
         return compare(
             {name: self._outputs[name] for name in self._names},
             _joined(received),
-            self._anchors,
+            self.anchors,
             self._outputs.get("attention_mean"),
         )
 

@@ -37,7 +37,6 @@ def find_routes(form: ExportFormat) -> list[Route]:
     Raises:
         ImportError: If packages are missing; names the extra.
     """
-    form.check_packages()
     backend = keras.config.backend()
     routes = []
     if backend in form.backends:
@@ -53,6 +52,7 @@ def find_routes(form: ExportFormat) -> list[Route]:
             "Install it with `pip install keras-aib[tensorflow,export]`. "
             f"This backend writes by itself: {_written_by(backend)}."
         )
+    form.check_packages()
     return routes
 
 
