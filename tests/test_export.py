@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 from exportable import CLASS_NAMES
+from exportable import HAS_TENSORFLOW
 from exportable import IMAGE_SIZE
 from exportable import NUM_CLASSES
 from exportable import PATHS
@@ -21,8 +22,8 @@ QUANTIZED = [
     for form in PATHS
     for quantization in FORMATS[form].quantizations
     # In a process of its own it is TensorFlow again: once is enough.
-    if keras.config.backend() in FORMATS[form].backends
-    or quantization == "int8"
+    if FORMATS[form].can_write(keras.config.backend(), quantization)
+    or (HAS_TENSORFLOW and quantization == "int8")
 ]
 
 

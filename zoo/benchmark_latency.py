@@ -181,7 +181,7 @@ def write_candidates(
     backend = keras.config.backend()
     path = folder / "model.keras"
     model.save(path)
-    size = {"size_bytes": path.stat().st_size}
+    size = {"size_bytes": float(path.stat().st_size)}
     candidates = {REFERENCE: Candidate(None, str(path), backend, size)}
     images = generated_images(model.input_shape[1:])
     for file_format, quantization in files:
@@ -265,12 +265,13 @@ def _process(
         def read() -> str:
             line = answers.readline().decode()
             if not line:
+                code = process.wait()
                 errors.seek(0)
                 said = errors.read().decode(errors="replace").strip()
                 raise RuntimeError(
                     f"The process that measures {list(request['files'])} with "
                     f"num_threads={request['num_threads']} ended with exit "
-                    f"code {process.wait()}. It said: {said[-1000:]}"
+                    f"code {code}. It said: {said[-1000:]}"
                 )
             return line.strip()
 

@@ -126,7 +126,7 @@ def export(
         check_positive_integer("batch_size", batch_size)
     check_model(model)
     check_class_names(class_names, model)
-    routes = find_routes(file_format)
+    routes = find_routes(file_format, quantization)
     check_target(file_format, path, overwrite)
     model = in_single_precision(model)
     options: dict[str, Any] = {

@@ -63,6 +63,10 @@ class ExportFormat(abc.ABC):
                 the TensorFlow that is running.
         """
 
+    def can_write(self, backend: str, quantization: str | None) -> bool:
+        """Whether a backend needs no other to write this."""
+        return backend in self.backends
+
     def files(self, path: Path) -> tuple[Path, ...]:
         """Everything that belongs to a file, the file itself last."""
         return (self.metadata_path(path), path)

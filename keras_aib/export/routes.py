@@ -31,7 +31,9 @@ class Route:
     convert: Callable[..., Converted]
 
 
-def find_routes(form: ExportFormat) -> list[Route]:
+def find_routes(
+    form: ExportFormat, quantization: str | None = None
+) -> list[Route]:
     """Ways to write a format, the one to try first in front.
 
     Raises:
@@ -39,15 +41,16 @@ def find_routes(form: ExportFormat) -> list[Route]:
     """
     backend = keras.config.backend()
     routes = []
-    if backend in form.backends:
+    if form.can_write(backend, quantization):
         routes.append(Route(backend, _convert_here))
     if backend != "tensorflow" and has_tensorflow():
         routes.append(
             Route("TensorFlow in a process of its own", _convert_elsewhere)
         )
     if not routes:
+        kind = f"{quantization} {form.name}" if quantization else form.name
         raise ImportError(
-            f"The {backend} backend cannot write {form.name}, so TensorFlow "
+            f"The {backend} backend cannot write {kind}, so TensorFlow "
             "does it in a process of its own, but it is not installed. "
             "Install it with `pip install keras-aib[tensorflow,export]`. "
             f"This backend writes by itself: {_written_by(backend)}."

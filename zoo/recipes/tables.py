@@ -27,6 +27,7 @@ LABELS = {
     "deterministic": "deterministic attention",
     "aib": "AIB, continuous",
     "aib_quantized": "AIB, anchors",
+    "keras_predict": "Keras predict",
 }
 
 Row = dict[str, str]
@@ -42,6 +43,14 @@ def _three(value: float) -> str:
 
 def _whole(value: float) -> str:
     return f"{value:.0f}"
+
+
+def _thousandths(value: float) -> str:
+    return f"{1e3 * value:.2f}"
+
+
+def _millions(value: float) -> str:
+    return f"{value / 1e6:.2f}"
 
 
 Column = tuple[str, str, Callable[[float], str]]
@@ -80,6 +89,13 @@ SAMPLING: tuple[Column, ...] = (
     ("ratio_to_trunk_and_tails", "time / trunk and tails", _three),
     ("ratio_to_trunk_and_tails_least", "least", _three),
     ("ratio_to_trunk_and_tails_most", "most", _three),
+)
+LATENCY: tuple[Column, ...] = (
+    ("seconds", "ms per image", _thousandths),
+    ("ratio_to_keras_predict", "time / Keras predict", _three),
+    ("ratio_to_keras_predict_least", "least", _three),
+    ("ratio_to_keras_predict_most", "most", _three),
+    ("size_bytes", "MB", _millions),
 )
 
 
@@ -120,7 +136,7 @@ def results_table(
 
 def _seeds_of(rows: list[Row]) -> list[str]:
     """How many seeds there are; speed has none."""
-    if rows[0]["experiment"].startswith("benchmark"):
+    if rows[0]["experiment"].startswith(("benchmark", "latency")):
         return []
     return [str(len({row["seed"] for row in rows}))]
 
@@ -151,6 +167,18 @@ def _provenance(rows: list[Row]) -> str:
         f"`{all_of('command')}`, {all_of('device')}, {all_of('backend')} "
         f"backend, Keras {all_of('keras')}, commit {all_of('commit')}.{cost}"
     )
+
+
+def latency_table(rows: Iterable[Row]) -> str:
+    """What `benchmark --what latency` measured, by runtime and threads."""
+    split = []
+    for row in rows:
+        if row["experiment"] == "latency":
+            runtime, _, threads = row["variant"].rpartition(", ")
+            threads = threads.partition(" ")[0]
+            split.append({**row, "runtime": runtime, "threads": threads})
+    by = ("model", "backend", "setting", "runtime", "threads")
+    return results_table(split, "latency", LATENCY, *by)
 
 
 def models_table(models: Iterable[ModelConfig] = MODELS.values()) -> str:
@@ -228,6 +256,7 @@ def all_tables(rows: list[Row]) -> dict[str, str]:
         "benchmark_samples": results_table(
             rows, "benchmark_samples", SAMPLING, "model", "backend", "variant"
         ),
+        "latency": latency_table(rows),
     }
 
 
