@@ -6,13 +6,19 @@ TEST := .venvs/test/bin/python
 JAX := .venvs/jax/bin/python
 PYTEST := -m pytest -q -n $(WORKERS) --dist loadfile
 
+ORDINARY := -m "not large and not sweep and not deployment"
+RUNTIMES := .venvs/litert .venvs/onnx .venvs/serving
+
 .PHONY: help quickstart test test-large test-tensorflow test-jax test-torch \
-	test-large-tensorflow test-large-jax test-large-torch lint format clean
+	test-large-tensorflow test-large-jax test-large-torch test-sweep \
+	test-deployment test-runtimes test-browser lint format clean
 
 help:
 	@echo "make quickstart   fine-tune on CIFAR-10 and draw where it looks"
 	@echo "make test         all ordinary tests on TensorFlow, JAX and torch"
 	@echo "make test-large   the slow tests on TensorFlow, JAX and torch"
+	@echo "make test-deployment  exported files in their runtimes and a browser"
+	@echo "make test-sweep   every model to every format, from every backend"
 	@echo "make lint         ruff and mypy"
 	@echo "make format       let ruff rewrite the code"
 
@@ -23,17 +29,17 @@ test: test-tensorflow test-jax test-torch
 test-large: test-large-tensorflow test-large-jax test-large-torch
 
 test-tensorflow: .venvs/test/.installed
-	KERAS_BACKEND=tensorflow $(TEST) $(PYTEST) -m "not large"
+	KERAS_BACKEND=tensorflow $(TEST) $(PYTEST) $(ORDINARY)
 
 # The JAX environment has neither TensorFlow nor torch. What needs them, a file
 # saved on JAX and loaded elsewhere, and KerasCV, runs in the other one.
 test-jax: .venvs/jax/.installed .venvs/test/.installed
-	KERAS_BACKEND=jax $(JAX) $(PYTEST) -m "not large"
-	KERAS_BACKEND=jax $(TEST) -m pytest -q tests/test_saving.py \
-		-k every_installed_backend
+	KERAS_BACKEND=jax $(JAX) $(PYTEST) $(ORDINARY)
+	KERAS_BACKEND=jax $(TEST) $(PYTEST) tests/test_saving.py \
+		tests/test_export.py -k "every_installed_backend or export"
 
 test-torch: .venvs/test/.installed
-	KERAS_BACKEND=torch $(TEST) $(PYTEST) -m "not large"
+	KERAS_BACKEND=torch $(TEST) $(PYTEST) $(ORDINARY)
 
 test-large-tensorflow: .venvs/test/.installed
 	KERAS_BACKEND=tensorflow $(TEST) $(PYTEST) -m large
@@ -45,6 +51,25 @@ test-large-jax: .venvs/jax/.installed .venvs/test/.installed
 
 test-large-torch: .venvs/test/.installed
 	KERAS_BACKEND=torch $(TEST) $(PYTEST) -m large
+
+# Exported files, in environments that have their runtime and nothing else.
+test-deployment: test-runtimes test-browser
+
+test-runtimes: .venvs/test/.installed $(RUNTIMES:%=%/.installed)
+	KERAS_BACKEND=tensorflow $(TEST) -m pytest -q -m deployment \
+		tests/test_deployment.py
+
+# Needs npm, and Chromium: `apt-get install chromium`.
+test-browser: .venvs/test/.installed
+	npm ci --silent --prefix examples/browser
+	KERAS_BACKEND=tensorflow $(TEST) $(PYTEST) -m deployment \
+		tests/test_browser_page.py tests/test_browser_page_faults.py
+
+# Hours. JAX runs beside TensorFlow here, which writes what JAX cannot.
+test-sweep: .venvs/test/.installed
+	for backend in tensorflow jax torch; do \
+		KERAS_BACKEND=$$backend $(TEST) $(PYTEST) -m sweep || exit 1; \
+	done
 
 lint: .venvs/test/.installed
 	$(TEST) -m ruff check .
@@ -72,6 +97,15 @@ clean:
 .venvs/quickstart/.installed: examples/requirements.txt
 .venvs/quickstart/.installed: REQUIREMENTS := examples/requirements.txt
 .venvs/quickstart/.installed: NO_DEPS := keras-hub==0.32.0
+
+# TensorFlow brings Keras with it, which a served model does without.
+$(RUNTIMES:%=%/.installed): .venvs/%/.installed: examples/requirements-%.txt
+	rm -rf .venvs/$*
+	$(PYTHON) -m venv .venvs/$*
+	.venvs/$*/bin/python -m pip install --quiet --disable-pip-version-check \
+		-r $<
+	.venvs/$*/bin/python -m pip uninstall --quiet --yes keras
+	touch $@
 
 # KerasHub and KerasCV go in without their dependencies, which would bring a
 # second, full TensorFlow. The stamp is written last: an installation that was

@@ -37,7 +37,7 @@ Image.MAX_IMAGE_PIXELS = None
 
 # From where the model does not look to where it does.
 COLORS = np.array([(50, 0, 90), (190, 30, 110), (250, 110, 40), (255, 225, 90)])
-OPACITY = 0.6
+OPACITY = 0.55
 
 
 class InputError(Exception):
@@ -137,15 +137,20 @@ def read_description(model: Path, file_format: str) -> Description:
         ) from None
     try:
         found = content["format"]
-        _, height, width, _ = content["input"]["shape"]
-        num_classes = content["outputs"]["probabilities"]["shape"][-1]
+        _, height, width, channels = content["input"]["shape"]
+        outputs = content["outputs"]
+        num_classes = outputs["probabilities"]["shape"][-1]
         names = content["class_names"] or [str(n) for n in range(num_classes)]
         description = Description((int(height), int(width)), list(names))
+        complete = channels == 3 and "attention" in outputs
     except (KeyError, TypeError, ValueError, IndexError):
+        complete = False
+    if not complete:
         raise InputError(
-            f"{path} does not say what the model takes and gives. Export the "
-            "model again, with a fixed image_size."
-        ) from None
+            f"{path} does not describe a model that takes RGB images of a "
+            "fixed size and gives probabilities and attention. Export it again "
+            'with image_size and outputs=("probabilities", "attention").'
+        )
     if found != file_format:
         script = SCRIPTS.get(found)
         remedy = (

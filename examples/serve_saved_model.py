@@ -10,7 +10,9 @@ Needs:    pip install -r examples/requirements-serving.txt; no Keras (TensorFlow
 Makes:    overlay.png   the photo, the map over it, class and probability; with
           --port no file: the answer to a photo is JSON with class,
           probabilities and attention.
-Cost:     COST
+Cost:     5 s and 680 MB of memory, nearly all of it to start TensorFlow, then
+          REQ per request, on 2 CPU cores with the zoo's
+          aib_efficientnet_lite0.cifar10.
 """
 
 import argparse
@@ -99,8 +101,8 @@ def serve(model: SavedModel, options: argparse.Namespace) -> None:
             f"Port {options.port} of {options.host} cannot be used ({error}). "
             "Choose another one with --port."
         ) from None
-    host, port = server.server_address[:2]
-    print(f"POST a photo to http://{host}:{port}/ (Ctrl-C ends)", flush=True)
+    address = f"http://{options.host}:{server.server_port}/"
+    print(f"POST a photo to {address} (Ctrl-C ends)", flush=True)
     with server:
         try:
             server.serve_forever()
@@ -117,7 +119,7 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = 30  # seconds that a client may be silent
 
-    def do_POST(self) -> None:  # noqa: N802
+    def do_POST(self) -> None:
         if refusal := self.refusal():
             self.discard_body()
             self.answer(*refusal)
@@ -138,7 +140,7 @@ class Handler(BaseHTTPRequestHandler):
             return
         self.answer(200, explanation.to_json())
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         self.answer(405, error_json("POST the bytes of a photo to /."))
 
     def handle_expect_100(self) -> bool:

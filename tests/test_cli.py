@@ -72,7 +72,7 @@ def test_as_a_program():
 
 @pytest.mark.parametrize(
     "command",
-    ["", "list", "info", "train", "evaluate", "explain"],
+    ["", "list", "info", "train", "evaluate", "explain", "export"],
 )
 def test_every_command_explains_itself(command):
     result = run(*command.split(), "--help")
@@ -336,3 +336,37 @@ def test_a_model_of_the_zoo_from_training_to_the_page(material, tmp_path):
     images = material / "images" / "ant"
     run("explain", folder, "--images", images, "--output", tmp_path / "maps")
     assert (tmp_path / "maps" / "index.html").stat().st_size > 10_000
+
+
+def test_export(trained, tmp_path):
+    path = tmp_path / "photos.onnx"
+    result = run("export", trained, "--output", path)
+    assert f"{path}: onnx" in result.output
+    assert "same class for 100.0%" in result.output
+    metadata = json.loads((tmp_path / "photos.onnx.json").read_text())
+    assert metadata["class_names"] == ["ant", "bee"]
+    again = run("export", trained, "--output", path, code=1)
+    assert "overwrite" in again.output
+    run("export", trained, "--output", path, "--overwrite")
+
+
+def test_export_compares_on_the_images_it_is_given(trained, material, tmp_path):
+    result = run(
+        *("export", trained, "--output", tmp_path / "logits.onnx"),
+        *("--data", material / "images", "--limit", 3),
+        *("--outputs", "logits,attention_mean", "--batch-size", 1),
+    )
+    assert "on 3 images" in result.output
+    metadata = json.loads((tmp_path / "logits.onnx.json").read_text())
+    assert set(metadata["outputs"]) == {"logits", "attention_mean"}
+    assert metadata["input"]["shape"][0] == 1
+
+
+def test_export_refuses_int8_blindly(material, tmp_path):
+    result = run(
+        *("export", material / "preset", "--output", tmp_path / "x.onnx"),
+        *("--quantization", "int8"),
+        code=1,
+    )
+    assert "Give them: `--data`" in result.output
+    assert list(tmp_path.iterdir()) == []

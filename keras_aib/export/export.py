@@ -87,9 +87,9 @@ def export(
         class_names: Names of the classes, for the JSON file.
         images: Images to compare on, like `representative_data`, which is the
             default; without either a few are made up.
-        tolerance: Largest difference that is accepted: 1e-4 for float32, 1e-2
-            for float16. For integers the mean difference counts: 0.05 for
-            `"dynamic_range"`, 0.1 for `"int8"`.
+        tolerance: Largest difference that is accepted, 1e-4 by default. For a
+            quantized file the mean difference counts: 0.01 for `"float16"`,
+            0.05 for `"dynamic_range"`, 0.1 for `"int8"`.
         overwrite: Whether to replace what stands at `path`.
 
     Returns:

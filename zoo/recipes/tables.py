@@ -16,6 +16,7 @@ import numpy as np
 
 from keras_aib.files import written_whole
 from keras_aib.zoo.model_config import ModelConfig
+from keras_aib.zoo.recipes.exports import EXPORTS
 from keras_aib.zoo.recipes.results import RESULTS
 from keras_aib.zoo.recipes.results import read_rows
 from keras_aib.zoo.registry import MODELS
@@ -35,6 +36,14 @@ Row = dict[str, str]
 
 def _percent(value: float) -> str:
     return f"{100 * value:.1f}"
+
+
+def _percent2(value: float) -> str:
+    return f"{100 * value:.2f}"
+
+
+def _thousands(value: float) -> str:
+    return f"{value:,.0f}"
 
 
 def _three(value: float) -> str:
@@ -99,6 +108,16 @@ LATENCY: tuple[Column, ...] = (
 )
 
 
+QUANTIZED: tuple[Column, ...] = (
+    ("accuracy", "accuracy %", _percent2),
+    ("accuracy_lost", "lost, points", _percent2),
+    ("agreement", "same class as float32 %", _percent),
+    ("attention_difference", "mean difference of the map", _three),
+    ("size", "bytes", _thousands),
+    ("size_ratio", "size / float32", _three),
+)
+
+
 def results_table(
     rows: Iterable[Row],
     experiment: str,
@@ -136,7 +155,8 @@ def results_table(
 
 def _seeds_of(rows: list[Row]) -> list[str]:
     """How many seeds there are; speed has none."""
-    if rows[0]["experiment"].startswith(("benchmark", "latency")):
+    unseeded = ("benchmark", "latency", "quantization")
+    if rows[0]["experiment"].startswith(unseeded):
         return []
     return [str(len({row["seed"] for row in rows}))]
 
@@ -179,6 +199,60 @@ def latency_table(rows: Iterable[Row]) -> str:
             split.append({**row, "runtime": runtime, "threads": threads})
     by = ("model", "backend", "setting", "runtime", "threads")
     return results_table(split, "latency", LATENCY, *by)
+
+
+def exports_table(rows: Iterable[Row]) -> str:
+    """Which model goes to which format from which backend, and why not."""
+    outcomes = {
+        (row["model"], row["format"], row["backend"]): row for row in rows
+    }
+    if not outcomes:
+        return "Not run yet."
+    models, formats, backends = (
+        list(dict.fromkeys(key[position] for key in outcomes))
+        for position in range(3)
+    )
+    reasons: list[str] = []
+
+    def mark(row: Row | None) -> str:
+        if row is None:
+            return "-"
+        if row["works"] == "yes":
+            elsewhere = row["route"] != row["backend"]
+            return "✓ᵗ" if elsewhere else "✓"
+        # The reason without the model's name, which stands before it.
+        reason = row["error"].partition("nothing was written. By ")[2]
+        reason = reason or row["error"]
+        if reason not in reasons:
+            reasons.append(reason)
+        return f"✗ ({reasons.index(reason) + 1})"
+
+    lines = [
+        [
+            f"`{model}`",
+            *(
+                " ".join(
+                    mark(outcomes.get((model, form, backend)))
+                    for backend in backends
+                )
+                for form in formats
+            ),
+        ]
+        for model in models
+    ]
+    table = _markdown(["model", *formats], lines)
+    notes = "".join(
+        f"\n{number}. `{reason}`" for number, reason in enumerate(reasons, 1)
+    )
+    first = next(iter(outcomes.values()))
+    commits = ", ".join(
+        dict.fromkeys(row["commit"] for row in outcomes.values())
+    )
+    return (
+        f"{table}\n{notes and notes + chr(10)}\nIn each cell: "
+        f"{', '.join(backends)}. `python -m keras_aib.zoo.recipes.exports`, "
+        f"{first['device']}, Keras {first['keras']}, commit {commits}."
+    )
 
 
 def models_table(models: Iterable[ModelConfig] = MODELS.values()) -> str:
@@ -257,6 +331,10 @@ def all_tables(rows: list[Row]) -> dict[str, str]:
             rows, "benchmark_samples", SAMPLING, "model", "backend", "variant"
         ),
         "latency": latency_table(rows),
+        "quantization": results_table(
+            rows, "quantization", QUANTIZED, "variant"
+        ),
+        "exports": exports_table(read_rows(EXPORTS)),
     }
 
 
