@@ -161,14 +161,22 @@ def device_name() -> str:
 
 
 def _commit() -> str:
+    """The commit, and whether more than the files of results differs."""
+    folder = Path(__file__).parent
     try:
-        found = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=10"],
-            cwd=Path(__file__).parent,
-            capture_output=True,
-            text=True,
-            check=True,
+        commit = _git("describe", "--always", "--abbrev=10", cwd=folder)
+        changed = _git(
+            *("status", "--porcelain", "--untracked-files=no", "--"),
+            *(":/", ":(exclude,top)zoo/*.csv"),
+            cwd=folder,
         )
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
-    return found.stdout.strip()
+    return f"{commit}-dirty" if changed else commit
+
+
+def _git(*arguments: str, cwd: Path) -> str:
+    finished = subprocess.run(
+        ["git", *arguments], cwd=cwd, capture_output=True, text=True, check=True
+    )
+    return finished.stdout.strip()
