@@ -78,6 +78,24 @@ def test_attention_is_not_flat_before_it_is_compared():
     assert len(np.unique(model.attention(make_images())["mean"])) > 100
 
 
+def test_logits_differ_between_images_before_they_are_compared():
+    model, images = make_model(), make_images()
+    for weight in model.decoder.trainable_weights:
+        weight.assign(weight * 1e-6)
+    exports.spread_logits(model, images)
+    logits = model.predict(images, verbose=0)
+    assert logits.std(axis=0).mean() == pytest.approx(1, rel=1e-3)
+    np.testing.assert_allclose(logits.mean(axis=0), 0, atol=1e-3)
+
+
+def test_logits_that_never_differ_are_no_comparison():
+    model, images = make_model(), make_images()
+    for weight in model.decoder.trainable_weights:
+        weight.assign(weight * 0)
+    with pytest.raises(ValueError, match="do not depend on the image"):
+        exports.spread_logits(model, images)
+
+
 def test_what_happened_is_recorded(tmp_path):
     model = make_model()
     works = exports.export_model(model, {}, "onnx")

@@ -25,6 +25,7 @@ import numpy as np
 from keras_aib import zoo
 from keras_aib.export import export
 from keras_aib.export.conversion import FORMATS
+from keras_aib.export.parity import generated_images
 from keras_aib.models import AIBClassifier
 from keras_aib.zoo.download import file_lock
 from keras_aib.zoo.model_config import ModelConfig
@@ -63,9 +64,9 @@ def exportable_models() -> list[str]:
 def build_model(name: str) -> tuple[keras.Model, dict[str, Any]]:
     """A classifier of the zoo without a network, and what export needs.
 
-    Weights that come with the package are loaded. Others start at random; the
-    score convolution too, which else starts at zero and gives a flat map that
-    any file would reproduce.
+    Weights that come with the package are loaded. Others start at random, and
+    are then changed so that there is something to compare: see
+    `roughen_attention` and `spread_logits`.
 
     Args:
         name: One of `exportable_models()`.
@@ -84,16 +85,40 @@ def build_model(name: str) -> tuple[keras.Model, dict[str, Any]]:
     keras.utils.set_random_seed(0)
     model = zoo.load(name, config.num_classes, weights=None)
     roughen_attention(model)
+    spread_logits(model, generated_images((*config.image_size, 3)))
     return model, {}
 
 
 def roughen_attention(model: AIBClassifier, seed: int = 0) -> None:
-    """Random numbers in place of the attention's zeros."""
+    """Random numbers in place of the attention's zeros.
+
+    Any file would reproduce the flat map that these give.
+    """
     random = np.random.default_rng(seed)
     for weight in model.attention_block.attention.trainable_weights:
         if len(weight.shape) > 1:
             scale = 1 / np.sqrt(np.prod(weight.shape[:-1]))
             weight.assign(random.normal(0, scale, weight.shape))
+
+
+def spread_logits(model: AIBClassifier, images: np.ndarray) -> None:
+    """Change the last layer so that logits differ between images by about 1.
+
+    An untrained network says nearly the same of every image, and so would a
+    file that computes something else.
+
+    Raises:
+        ValueError: If the logits do not depend on the image at all.
+    """
+    logits = model.predict(images, verbose=0)
+    spread = float(logits.std(axis=0).mean())
+    if not spread > 0:
+        raise ValueError(
+            f"The logits of {model.name!r} do not depend on the image."
+        )
+    last = model.decoder.layers[-1]
+    kernel, bias = last.get_weights()
+    last.set_weights([kernel / spread, (bias - logits.mean(axis=0)) / spread])
 
 
 def export_model(
