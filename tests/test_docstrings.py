@@ -15,6 +15,7 @@ MODULES = (
     "models",
     "callbacks",
     "visualization",
+    "export",
     "files",
     "attribution.metrics",
     "data.published",
@@ -54,7 +55,12 @@ def test_example(block, tmp_path, monkeypatch):
 
 def test_every_public_name_has_an_example():
     shown = {param.id.rpartition(".")[2] for param in examples()}
-    for package in (keras_aib.layers, keras_aib.models, keras_aib.callbacks):
+    for package in (
+        keras_aib.layers,
+        keras_aib.models,
+        keras_aib.callbacks,
+        keras_aib.export,
+    ):
         for name, thing in vars(package).items():
             if inspect.isclass(thing):
                 assert name in shown
