@@ -13,7 +13,7 @@ def nearest_anchor(scores: Any, anchors: Any) -> Any:
     Written without `argmin`: a graph with `argmin` followed by `take` converts
     to LiteRT and ONNX without complaint and then does not load. Minimum,
     comparison and selection are builtin operations everywhere, and in int8
-    too: rounding moves a score by at most one anchor, while a sum of steps
+    too: a rounded distance picks at worst the next anchor, while a sum of steps
     over sorted anchors would need sorting and gives another anchor at a tie.
 
     Args:
