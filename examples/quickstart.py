@@ -62,7 +62,7 @@ def main() -> None:
 
     print(f"\n2. {BACKBONE} with bottleneck attention at level P4")
     model = AIBClassifier(
-        partly_frozen_backbone(),
+        partly_frozen_backbone(options.image_size),
         num_classes=train.num_classes,
         attention_layer="P4",
         preprocessor=zoo.preprocessor(BACKBONE),
@@ -72,7 +72,7 @@ def main() -> None:
     accuracy = train_and_evaluate(model, train, test, options, [warmup])
 
     print("\n3. The same backbone, the same budget, a plain head")
-    plain = plain_classifier(partly_frozen_backbone(), train.num_classes)
+    plain = plain_classifier(partly_frozen_backbone(options.image_size), train.num_classes)
     plain_accuracy = train_and_evaluate(plain, train, test, options, [])
 
     print("\n4. A picture, and the model as a file")
@@ -123,16 +123,16 @@ def choose(options: argparse.Namespace) -> tuple:
     )
 
 
-def partly_frozen_backbone() -> keras.Model:
+def partly_frozen_backbone(image_size: int) -> keras.Model:
     """Pretrained; only what follows level P4 will be trained."""
-    backbone = zoo.load_backbone(BACKBONE)
+    backbone = zoo.load_backbone(BACKBONE, image_size)
     for layer in backbone.layers:
         layer.trainable = layer.name.startswith(("block6", "block7", "top"))
     return backbone
 
 
 def plain_classifier(backbone: keras.Model, num_classes: int) -> keras.Model:
-    images = keras.Input((None, None, 3))
+    images = keras.Input(backbone.input_shape[1:])
     features = backbone(zoo.preprocessor(BACKBONE)(images))
     pooled = keras.layers.GlobalAveragePooling2D()(features)
     return keras.Model(images, keras.layers.Dense(num_classes)(pooled))
