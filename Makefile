@@ -57,13 +57,13 @@ test-deployment: test-runtimes test-browser
 
 test-runtimes: .venvs/test/.installed $(RUNTIMES:%=%/.installed)
 	KERAS_BACKEND=tensorflow $(TEST) -m pytest -q -m deployment \
-		tests/test_deployment.py
+		tests/test_deployment*.py
 
 # Needs npm, and Chromium: `apt-get install chromium`.
 test-browser: .venvs/test/.installed
 	npm ci --silent --prefix examples/browser
 	KERAS_BACKEND=tensorflow $(TEST) $(PYTEST) -m deployment \
-		tests/test_browser_page.py tests/test_browser_page_faults.py
+		tests/test_browser_page*.py
 
 # Hours. JAX runs beside TensorFlow here, which writes what JAX cannot.
 test-sweep: .venvs/test/.installed

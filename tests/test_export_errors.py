@@ -13,6 +13,7 @@ from keras_aib.export import ExportError
 from keras_aib.export import export
 from keras_aib.export import routes
 from keras_aib.export.export_format import Runtime
+from keras_aib.export.litert import LiteRT
 from keras_aib.export.onnx import Onnx
 
 
@@ -226,6 +227,25 @@ def test_a_model_that_samples_at_inference(tmp_path, alone):
     model = keras.Model(inputs, keras.layers.Dense(2)(noisy))
     with pytest.raises(ExportError, match="not exported to onnx"):
         export(model, tmp_path / "model.onnx", outputs=["logits"])
+    assert list(tmp_path.iterdir()) == []
+
+
+class InverseErrorFunction(keras.layers.Layer):
+    """An operator that TensorFlow has and LiteRT has not."""
+
+    def call(self, inputs):
+        return keras.ops.erfinv(inputs / 512)
+
+
+def test_operators_that_only_tensorflow_has(tmp_path, alone):
+    if keras.config.backend() != "tensorflow":
+        assert "tensorflow" in LiteRT.backends
+        return
+    inputs = keras.Input((2, 2, 3))
+    x = keras.layers.Flatten()(InverseErrorFunction()(inputs))
+    model = keras.Model(inputs, keras.layers.Dense(2)(x))
+    with pytest.raises(ExportError, match="(?s)not exported to litert.*Erfinv"):
+        export(model, tmp_path / "model.tflite", outputs=["logits"])
     assert list(tmp_path.iterdir()) == []
 
 
