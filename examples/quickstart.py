@@ -72,7 +72,9 @@ def main() -> None:
     accuracy = train_and_evaluate(model, train, test, options, [warmup])
 
     print("\n3. The same backbone, the same budget, a plain head")
-    plain = plain_classifier(partly_frozen_backbone(options.image_size), train.num_classes)
+    plain = plain_classifier(
+        partly_frozen_backbone(options.image_size), train.num_classes
+    )
     plain_accuracy = train_and_evaluate(plain, train, test, options, [])
 
     print("\n4. A picture, and the model as a file")

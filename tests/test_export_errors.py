@@ -244,7 +244,9 @@ def test_operators_that_only_tensorflow_has(tmp_path, alone):
     inputs = keras.Input((2, 2, 3))
     x = keras.layers.Flatten()(InverseErrorFunction()(inputs))
     model = keras.Model(inputs, keras.layers.Dense(2)(x))
-    with pytest.raises(ExportError, match="(?s)not exported to litert.*Erfinv"):
+    with pytest.raises(
+        ExportError, match=r"(?s)not exported to litert.*Erfinv"
+    ):
         export(model, tmp_path / "model.tflite", outputs=["logits"])
     assert list(tmp_path.iterdir()) == []
 
