@@ -32,3 +32,13 @@ def test_quickstart(tmp_path):
     picture = Image.open(tmp_path / "attention.png")
     assert min(picture.size) > 400
     assert len(picture.convert("RGB").getcolors(1 << 24)) > 1000
+    # Without the image size, which the model knows.
+    command = ["export", "model.keras", "--output", "model.onnx"]
+    exported = subprocess.run(
+        [sys.executable, "-m", "keras_aib.cli", *command],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert exported.returncode == 0, exported.stderr[-3000:]
+    assert "same class for 100.0% of them" in exported.stdout
