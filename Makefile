@@ -36,7 +36,8 @@ test-tensorflow: .venvs/test/.installed
 test-jax: .venvs/jax/.installed .venvs/test/.installed
 	KERAS_BACKEND=jax $(JAX) $(PYTEST) $(ORDINARY)
 	KERAS_BACKEND=jax $(TEST) $(PYTEST) tests/test_saving.py \
-		tests/test_export.py -k "every_installed_backend or export"
+		tests/test_export.py \
+		-k "every_installed_backend or who_wrote_it or file_is_the_model"
 
 test-torch: .venvs/test/.installed
 	KERAS_BACKEND=torch $(TEST) $(PYTEST) $(ORDINARY)
