@@ -108,6 +108,15 @@ def test_what_happened_is_recorded(tmp_path):
     assert "\n" not in fails["error"]
 
 
+def test_the_first_line_of_an_error_says_something():
+    assert exports.first_lines("ValueError: bad\nmore") == "ValueError: bad"
+    wrapped = (
+        "ExportError: By x: Exception encountered when calling A.call().\n\n"
+        "\x1b[1mout of memory\x1b[0m\n\nArguments received"
+    )
+    assert exports.first_lines(wrapped).endswith("A.call(). out of memory")
+
+
 def test_a_row_replaces_what_it_repeats(tmp_path):
     path = tmp_path / "exports.csv"
     row = dict.fromkeys(exports.COLUMNS, "")

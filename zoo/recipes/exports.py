@@ -12,6 +12,7 @@ Result:   zoo/exports.csv, a line per model, format and backend, from which
 
 import argparse
 import fnmatch
+import re
 import sys
 import tempfile
 import time
@@ -142,9 +143,7 @@ def export_model(
             result = export(model, path, **options)
         # A converter raises whatever it likes, and that is the result.
         except Exception as error:
-            outcome["error"] = f"{type(error).__name__}: {error}".splitlines()[
-                0
-            ]
+            outcome["error"] = first_lines(f"{type(error).__name__}: {error}")
         else:
             outcome |= {
                 "works": "yes",
@@ -154,6 +153,17 @@ def export_model(
             }
     outcome["seconds"] = f"{time.perf_counter() - begun:.1f}"
     return outcome
+
+
+def first_lines(text: str) -> str:
+    """The first line of an error.
+
+    Where that only says which layer Keras was in, what follows is the error.
+    """
+    plain = re.sub(r"\x1b\[\d*m", "", text)
+    lines = [line.strip() for line in plain.splitlines() if line.strip()]
+    wanted = 2 if "Exception encountered when calling" in lines[0] else 1
+    return " ".join(lines[:wanted])
 
 
 def record(row: dict[str, Any], path: Path) -> None:
