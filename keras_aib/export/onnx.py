@@ -1,8 +1,10 @@
 """ONNX: for onnxruntime on servers, and in the browser."""
 
+import contextlib
 import functools
 import tempfile
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -87,13 +89,14 @@ def _convert(deployed: keras.Model, path: Path) -> None:
     if keras.config.backend() == "tensorflow":
         _convert_tensorflow(listed, path)
     else:
-        listed.export(
-            path,
-            format="onnx",
-            verbose=False,
-            input_signature=[listed.inputs[0]],
-            opset_version=OPSET,
-        )
+        with _without_gradients(listed):
+            listed.export(
+                path,
+                format="onnx",
+                verbose=False,
+                input_signature=[listed.inputs[0]],
+                opset_version=OPSET,
+            )
     model = onnx.load(str(path))
     _rename(model.graph, ["images"], names)
     for value in (*model.graph.input, *model.graph.output):
@@ -101,6 +104,23 @@ def _convert(deployed: keras.Model, path: Path) -> None:
             value.type.tensor_type.shape.dim[0].dim_param = "batch"
     onnx.checker.check_model(model)
     onnx.save(model, str(path))
+
+
+@contextlib.contextmanager
+def _without_gradients(model: keras.Model) -> Iterator[None]:
+    """Torch's tracer takes variables of nested layers only without gradient."""
+    held = [
+        variable.value
+        for variable in model.variables
+        if getattr(variable.value, "requires_grad", False)
+    ]
+    for tensor in held:
+        tensor.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for tensor in held:
+            tensor.requires_grad_(True)
 
 
 def _convert_tensorflow(listed: keras.Model, path: Path) -> None:

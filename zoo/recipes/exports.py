@@ -49,6 +49,8 @@ COLUMNS = (
     "keras",
     "commit",
 )
+LARGEST_CONTRAST = 0.4
+MOST_HALVINGS = 20
 KEY = ("model", "format", "backend")
 
 
@@ -85,21 +87,33 @@ def build_model(name: str) -> tuple[keras.Model, dict[str, Any]]:
         return zoo.load(name), {}
     keras.utils.set_random_seed(0)
     model = zoo.load(name, config.num_classes, weights=None)
-    roughen_attention(model)
-    spread_logits(model, generated_images((*config.image_size, 3)))
+    images = generated_images((*config.image_size, 3))
+    roughen_attention(model, images)
+    spread_logits(model, images)
     return model, {}
 
 
-def roughen_attention(model: AIBClassifier, seed: int = 0) -> None:
+def roughen_attention(model: AIBClassifier, images: np.ndarray) -> None:
     """Random numbers in place of the attention's zeros.
 
-    Any file would reproduce the flat map that these give.
+    Any file would reproduce the flat map that these give. They are made
+    smaller until no score is near 0 or 1: an untrained network's features can
+    be so large that rounding alone would move a score.
     """
-    random = np.random.default_rng(seed)
-    for weight in model.attention_block.attention.trainable_weights:
-        if len(weight.shape) > 1:
-            scale = 1 / np.sqrt(np.prod(weight.shape[:-1]))
-            weight.assign(random.normal(0, scale, weight.shape))
+    random = np.random.default_rng(0)
+    weights = [
+        weight
+        for weight in model.attention_block.attention.trainable_weights
+        if len(weight.shape) > 1
+    ]
+    for weight in weights:
+        scale = 1 / np.sqrt(np.prod(weight.shape[:-1]))
+        weight.assign(random.normal(0, scale, weight.shape))
+    for _ in range(MOST_HALVINGS):
+        scores = model.attention(images)["mean"]
+        if np.abs(scores - 0.5).max() < LARGEST_CONTRAST:
+            break
+        weights[-1].assign(weights[-1] / 2)
 
 
 def spread_logits(model: AIBClassifier, images: np.ndarray) -> None:
