@@ -176,12 +176,18 @@ def build_head(num_features: int, num_classes: int) -> keras.Sequential:
 def assemble_classifier(
     config: PretrainedConfig, backbone: Any, head: keras.Sequential
 ) -> keras.Model:
-    """Pixels, preprocessing, backbone, average pooling, logits."""
-    pixels = keras.Input((None, None, 3), name="pixels")
+    """Pixels, preprocessing, backbone, pooling, logits.
+
+    A feature map is averaged; of tokens the first is taken, the class token.
+    """
+    pixels = keras.Input(backbone.input.shape[1:], name="pixels")
     features = backbone(build_rescaling(config)(pixels))
-    pooled = keras.layers.GlobalAveragePooling2D(
-        dtype="float32", name="pooling"
-    )(features)
+    if len(features.shape) == 3:
+        pooled = features[:, 0]
+    else:
+        pooled = keras.layers.GlobalAveragePooling2D(
+            dtype="float32", name="pooling"
+        )(features)
     logits = head.get_layer("predictions")(pooled)
     return keras.Model(pixels, logits, name=config.name.replace(".", "_"))
 
