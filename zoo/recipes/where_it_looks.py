@@ -136,10 +136,10 @@ def judge(maps: np.ndarray, masks: np.ndarray) -> dict[str, float]:
     contrast = heat - heat.min(axis=(1, 2), keepdims=True)
     return {
         "area_share": float(masks.mean()),
-        "mass_share": float(mass_inside(heat, masks).mean()),
-        "contrast_share": float(mass_inside(contrast, masks).mean()),
-        "pointing": float(pointing_game(heat, masks).mean()),
-        "ehr": float(effective_heat_ratio(heat, masks).mean()),
+        "mass_share": mass_inside(heat, masks).mean,
+        "contrast_share": mass_inside(contrast, masks).mean,
+        "pointing": pointing_game(heat, masks).mean,
+        "ehr": effective_heat_ratio(heat, masks).mean,
     }
 
 

@@ -1,0 +1,202 @@
+"""Find, for each image, what may be lost without losing the decision."""
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_aib.attribution.attribution_result import AttributionResult
+from keras_aib.attribution.explained_model import ExplainedModel
+from keras_aib.attribution.feature_layout import resize_maps
+from keras_aib.attribution.feature_statistics import FeatureStatistics
+from keras_aib.attribution.layer_tree import find_layer
+from keras_aib.attribution.objective import Objective
+from keras_aib.attribution.objective import Targets
+from keras_aib.attribution.search_options import SearchOptions
+from keras_aib.attribution.search_plan import SearchPlan
+from keras_aib.checks import check_images
+from keras_aib.checks import check_positive_integer
+
+INITIAL_ALPHA = 5.0
+FEW_IMAGES = 1000
+
+
+class BottleneckSearch:
+    """Optimizes the damping of features, image by image, in batches.
+
+    Args:
+        model: The model to explain.
+        layers: Layers to damp, in the order in which they are computed.
+        statistics: Of these layers.
+        method: Name for the result.
+        options: How to search.
+
+    Raises:
+        TypeError: If an argument is of a wrong type.
+        ValueError: If a layer does not exist, or has no statistics.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        layers: Sequence[str],
+        statistics: FeatureStatistics,
+        method: str,
+        options: SearchOptions,
+    ) -> None:
+        options.check()
+        if not isinstance(statistics, FeatureStatistics):
+            raise TypeError(
+                "`statistics` must come from `keras_aib.attribution."
+                "estimate_statistics`, or be loaded with `FeatureStatistics."
+                f"load`. Received: {statistics!r} of type "
+                f"{type(statistics).__name__}."
+            )
+        self._explained = ExplainedModel(model)
+        self._places = [find_layer(model, name) for name in layers]
+        for place in self._places:
+            statistics.stddev(place.path)
+        if statistics.count < FEW_IMAGES:
+            warnings.warn(
+                f"The statistics are of {statistics.count} images; below "
+                f"{FEW_IMAGES} the maps depend on which these were. IBA's "
+                "authors use 10,000.",
+                stacklevel=3,
+            )
+        self._statistics = statistics
+        self._method = method
+        self._options = options
+        self._plans: dict[tuple[int, ...], SearchPlan] = {}
+
+    def run(
+        self, images: Any, targets: Targets, batch_size: int, verbose: int
+    ) -> AttributionResult:
+        """Explain images; the arguments are those of `IBA` when called."""
+        check_positive_integer("batch_size", batch_size)
+        explained = self._explained
+        images = np.asarray(ops.convert_to_numpy(images))
+        check_images(
+            images, explained.input_shape, 1 if explained.channels_first else -1
+        )
+        if not len(images):
+            raise ValueError("`images` is empty. Pass one image at least.")
+        objective = Objective(targets, len(images))
+        plan = self._plan(images.shape[1:])
+        size = min(batch_size, len(images))
+        starts = range(0, len(images), size)
+        progress = keras.utils.Progbar(
+            len(starts), verbose=verbose, unit_name="batch"
+        )
+        parts = []
+        for start in starts:
+            batch = images[start : start + size]
+            # Compiled for one size: the last batch is filled up.
+            filled = batch[np.minimum(np.arange(size), len(batch) - 1)]
+            part = self._explain(plan, filled, objective, start)
+            parts.append([values[: len(batch)] for values in part])
+            progress.add(1)
+        damping, losses, labels, *capacities = map(
+            np.concatenate, zip(*parts, strict=True)
+        )
+        return AttributionResult(
+            bits=self._bits(capacities[0], images.shape),
+            damping=damping,
+            capacity={
+                place.path: values
+                for place, values in zip(self._places, capacities, strict=True)
+            },
+            loss_history=losses,
+            targets=None if objective.function is not None else labels,
+            method=self._method,
+            options={
+                **vars(self._options),
+                "statistics_count": self._statistics.count,
+            },
+        )
+
+    def _plan(self, shape: tuple[int, ...]) -> SearchPlan:
+        if shape not in self._plans:
+            self._plans[shape] = SearchPlan(
+                self._explained,
+                self._places,
+                self._statistics,
+                self._options,
+                shape,
+            )
+        return self._plans[shape]
+
+    def _explain(
+        self,
+        plan: SearchPlan,
+        images: np.ndarray,
+        objective: Objective,
+        start: int,
+    ) -> list[np.ndarray]:
+        """Lambda, losses, labels, and information by layer, of a batch."""
+        outputs, cut, features = plan.forward(
+            ops.convert_to_tensor(images, self._explained.input_dtype)
+        )
+        self._check_finite(features)
+        labels = objective.labels_of(outputs, start)
+        batch = (cut, features[0], ops.convert_to_tensor(labels))
+        alpha = keras.Variable(
+            np.full((len(images), *plan.alpha_shape), INITIAL_ALPHA, "float32"),
+            name="alpha",
+        )
+        if start == 0:
+            self._check_gradient(plan, objective, alpha, batch)
+        optimizer = keras.optimizers.Adam(
+            self._options.learning_rate, epsilon=1e-8
+        )
+        optimizer.build([alpha])
+        # The same draws for every image, so that neither the batch nor the
+        # other images in it change what is found.
+        draws = keras.random.SeedGenerator(self._options.seed)
+        history = []
+        for _ in range(self._options.steps):
+            losses, gradient = plan.step(
+                objective,
+                alpha.value,
+                self._options.beta,
+                *batch,
+                plan.draw(draws),
+            )
+            optimizer.apply([gradient])
+            history.append(ops.convert_to_numpy(losses))
+        damping, capacities = plan.measure(alpha.value, features)
+        return [damping, np.stack(history, axis=1), labels, *capacities]
+
+    def _check_finite(self, features: list[Any]) -> None:
+        for place, values in zip(self._places, features, strict=True):
+            if not bool(ops.all(ops.isfinite(values))):
+                raise ValueError(
+                    f"Features of layer {place.path!r} hold NaN or infinity. "
+                    "Look for broken images, or weights that training spoiled."
+                )
+
+    def _check_gradient(
+        self, plan: SearchPlan, objective: Objective, alpha: Any, batch: Any
+    ) -> None:
+        draws = keras.random.SeedGenerator(self._options.seed)
+        # Half of each feature is noise, so that no output is too sure.
+        half = ops.zeros_like(alpha.value)
+        noise = plan.draw(draws)
+        _, gradient = plan.step(objective, half, 0.0, *batch, noise)
+        if gradient is None or not np.any(ops.convert_to_numpy(gradient)):
+            raise ValueError(
+                "The loss has no gradient at layer "
+                f"{self._places[0].path!r}: the outputs do not depend on it, "
+                "or something between them, such as argmax or stop_gradient, "
+                "passes none. Choose another layer."
+            )
+
+    def _bits(self, capacity: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+        """Bits by place as bits per pixel, at the size of the images."""
+        bits = capacity.reshape(*capacity.shape[:3], -1).sum(axis=-1)
+        size = self._explained.image_size(shape)
+        height, width = (int(side or 0) for side in size)
+        share = bits[0].size / (height * width)
+        return resize_maps(share * bits, (height, width))

@@ -1,0 +1,119 @@
+"""Where the places and the channels are in a layer's output."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_aib.attribution.explained_model import ExplainedModel
+from keras_aib.attribution.layer_tree import LayerPlace
+from keras_aib.models.token_grid import TokenGrid
+from keras_aib.models.token_grid import infer_token_grid
+
+
+@dataclass(frozen=True)
+class FeatureLayout:
+    """Layout of features `[B, H, W, C]`, `[B, C, H, W]` or `[B, tokens, C]`.
+
+    Attributes:
+        shape: Shape of one image's features.
+        channel_axis: Axis of the channels in a batch: 1 or -1.
+        grid: Where the patches lie, for tokens.
+    """
+
+    shape: tuple[int, ...]
+    channel_axis: int
+    grid: TokenGrid | None
+
+    @property
+    def map_size(self) -> tuple[int, int]:
+        """Rows and columns of places."""
+        if self.grid is not None:
+            return self.grid.height, self.grid.width
+        if self.channel_axis == 1:
+            return self.shape[1], self.shape[2]
+        return self.shape[0], self.shape[1]
+
+    @property
+    def shape_of_places(self) -> tuple[int, ...]:
+        """Shape of one image's features with a single channel."""
+        if self.channel_axis == 1:
+            return (1, *self.shape[1:])
+        return (*self.shape[:-1], 1)
+
+    def fold(self, features: Any) -> Any:
+        """To `[B, height, width, channels]`, without class tokens.
+
+        Args:
+            features: Backend tensor in this layout, with any channels.
+        """
+        if self.grid is not None:
+            return self.grid.fold(features)
+        if self.channel_axis == 1:
+            return ops.transpose(features, (0, 2, 3, 1))
+        return features
+
+    def unfold(self, folded: Any, features: Any) -> Any:
+        """Back again; class tokens are those of `features`."""
+        if self.grid is not None:
+            return self.grid.unfold(folded, features)
+        if self.channel_axis == 1:
+            return ops.transpose(folded, (0, 3, 1, 2))
+        return folded
+
+
+def layout_of(
+    place: LayerPlace,
+    explained: ExplainedModel,
+    feature_shape: tuple[int, ...],
+    image_shape: tuple[int, ...],
+) -> FeatureLayout:
+    """Layout of what a layer gives.
+
+    Args:
+        place: The layer.
+        explained: The model.
+        feature_shape: Shape of its output, the batch first.
+        image_shape: Shape of the images, the batch first.
+
+    Raises:
+        ValueError: If the output is neither a feature map nor tokens that can
+            be laid out as a grid.
+    """
+    shape = tuple(feature_shape[1:])
+    if len(feature_shape) == 4:
+        own = getattr(place.layer, "data_format", explained.data_format)
+        axis = 1 if own == "channels_first" else -1
+        return FeatureLayout(shape, axis, None)
+    if len(feature_shape) == 3:
+        grid = infer_token_grid(
+            _with_patches(place), shape[0], explained.image_size(image_shape)
+        )
+        return FeatureLayout(shape, -1, grid)
+    raise ValueError(
+        f"Layer {place.path!r} gives a tensor of shape {tuple(feature_shape)}. "
+        "Expected a feature map of 4 dimensions or tokens of 3. Name a layer "
+        "before the pooling."
+    )
+
+
+def _with_patches(place: LayerPlace) -> Any:
+    """The innermost model around a layer that tells its patch size."""
+    models = [x for x in place.ancestors if isinstance(x, keras.Model)]
+    for model in reversed(models):
+        if getattr(model, "patch_size", None) is not None:
+            return model
+    return place.model
+
+
+def resize_maps(maps: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Maps `[B, h, w]`, bilinear, at another size."""
+    resized = ops.image.resize(
+        np.asarray(maps, "float32")[..., None],
+        size,
+        interpolation="bilinear",
+        data_format="channels_last",
+    )
+    return ops.convert_to_numpy(resized)[..., 0]
