@@ -74,5 +74,6 @@ class ExplainedModel:
 
     def __call__(self, images: Any) -> Any:
         """Outputs for `images`, without dropout or updates."""
-        packed = tree.pack_sequence_as(self.model.input, [images])
-        return self.model(packed, training=False)
+        if not isinstance(self.model, keras.Sequential):
+            images = tree.pack_sequence_as(self.model.input, [images])
+        return self.model(images, training=False)

@@ -135,7 +135,8 @@ class SearchPlan:
             self._layouts, self._constants, features, strict=True
         ):
             bits = _information(damping, values, constants) / math.log(2)
-            folded = layout.fold(bits)
+            # It is never negative but for rounding.
+            folded = layout.fold(ops.maximum(bits, 0.0))
             capacities.append(folded if per_channel else ops.sum(folded, -1))
         passed = self._layouts[0].fold(damping.passed)
         passed = passed if per_channel else passed[..., 0]

@@ -29,6 +29,11 @@ LABELS = {
     "aib": "AIB, continuous",
     "aib_quantized": "AIB, anchors",
     "keras_predict": "Keras predict",
+    "coiba": "CoIBA",
+    "iba": "IBA",
+    "grad_cam": "Grad-CAM",
+    "integrated_gradients": "integrated gradients",
+    "attention": "its own attention",
 }
 
 Row = dict[str, str]
@@ -108,6 +113,15 @@ LATENCY: tuple[Column, ...] = (
 )
 
 
+EXPLAINED: tuple[Column, ...] = (
+    ("insertion", "insertion ↑ %", _percent),
+    ("deletion", "deletion ↓ %", _percent),
+    ("road_lerf", "ROAD, least first ↑ %", _percent),
+    ("road_morf", "ROAD, most first ↓ %", _percent),
+    ("grid_pointing", "grid pointing ↑ %", _percent),
+    ("bits", "bits", _whole),
+    ("seconds_per_image", "s / image", _three),
+)
 QUANTIZED: tuple[Column, ...] = (
     ("accuracy", "accuracy %", _percent2),
     ("accuracy_lost", "lost, points", _percent2),
@@ -324,6 +338,9 @@ def all_tables(rows: list[Row]) -> dict[str, str]:
         "robustness": results_table(rows, "robustness", ROBUST, "variant"),
         "from_scratch": results_table(rows, "from_scratch", TRAINED, "variant"),
         "choices": results_table(rows, "choices", TRAINED, "setting"),
+        "attribution": results_table(
+            rows, "attribution", EXPLAINED, "model", "variant", "setting"
+        ),
         "benchmark": results_table(
             rows, "benchmark", COSTS, "model", "backend", "setting", "variant"
         ),
