@@ -17,6 +17,7 @@ MODULES = (
     "visualization",
     "export",
     "files",
+    "attribution",
     "attribution.metrics",
     "data.published",
     "data.spec",

@@ -9,6 +9,7 @@ from keras import ops
 
 from keras_aib.attribution.explained_model import ExplainedModel
 from keras_aib.attribution.layer_tree import LayerPlace
+from keras_aib.attribution.layer_tree import walk_layers
 from keras_aib.models.token_grid import TokenGrid
 from keras_aib.models.token_grid import infer_token_grid
 
@@ -89,7 +90,9 @@ def layout_of(
         return FeatureLayout(shape, axis, None)
     if len(feature_shape) == 3:
         grid = infer_token_grid(
-            _with_patches(place), shape[0], explained.image_size(image_shape)
+            _with_patches(place, explained),
+            shape[0],
+            explained.image_size(image_shape),
         )
         return FeatureLayout(shape, -1, grid)
     raise ValueError(
@@ -99,12 +102,16 @@ def layout_of(
     )
 
 
-def _with_patches(place: LayerPlace) -> Any:
-    """The innermost model around a layer that tells its patch size."""
-    models = [x for x in place.ancestors if isinstance(x, keras.Model)]
-    for model in reversed(models):
-        if getattr(model, "patch_size", None) is not None:
-            return model
+def _with_patches(place: LayerPlace, explained: ExplainedModel) -> Any:
+    """What tells the size of the patches: a model around the layer, or a layer.
+
+    Without it, tokens could be mistaken for a larger grid with fewer others.
+    """
+    around = [x for x in place.ancestors if isinstance(x, keras.Model)]
+    layers = [x.layer for x in walk_layers(explained.model)]
+    for candidate in [*reversed(around), *layers]:
+        if getattr(candidate, "patch_size", None) is not None:
+            return candidate
     return place.model
 
 

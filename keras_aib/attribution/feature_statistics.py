@@ -175,7 +175,10 @@ class FeatureStatistics:
         """
         statistics = cls()
         try:
-            with np.load(path, allow_pickle=False) as arrays:
+            with (
+                open(path, "rb") as file,
+                np.load(file, allow_pickle=False) as arrays,
+            ):
                 version = int(arrays["format_version"])
                 if version != FORMAT_VERSION:
                     raise ValueError(f"its format is {version}")
