@@ -104,6 +104,15 @@ SAMPLING: tuple[Column, ...] = (
     ("ratio_to_trunk_and_tails_least", "least", _three),
     ("ratio_to_trunk_and_tails_most", "most", _three),
 )
+ATTRIBUTION_SPEED: tuple[Column, ...] = (
+    ("batched_seconds_per_image", "s / image", _three),
+    ("loop_seconds_per_image", "s / image, one by one", _three),
+    ("times_faster", "times faster", _three),
+    ("times_faster_least", "least", _three),
+    ("times_faster_most", "most", _three),
+    ("first_call_seconds", "first call, s", _three),
+    ("peak_memory_mb", "peak memory, MB", _whole),
+)
 LATENCY: tuple[Column, ...] = (
     ("seconds", "ms per image", _thousandths),
     ("ratio_to_keras_predict", "time / Keras predict", _three),
@@ -169,7 +178,7 @@ def results_table(
 
 def _seeds_of(rows: list[Row]) -> list[str]:
     """How many seeds there are; speed has none."""
-    unseeded = ("benchmark", "latency", "quantization")
+    unseeded = ("attribution_speed", "benchmark", "latency", "quantization")
     if rows[0]["experiment"].startswith(unseeded):
         return []
     return [str(len({row["seed"] for row in rows}))]
@@ -346,6 +355,12 @@ def all_tables(rows: list[Row]) -> dict[str, str]:
         ),
         "benchmark_samples": results_table(
             rows, "benchmark_samples", SAMPLING, "model", "backend", "variant"
+        ),
+        "attribution_speed": results_table(
+            rows,
+            "attribution_speed",
+            ATTRIBUTION_SPEED,
+            *("model", "variant", "setting"),
         ),
         "latency": latency_table(rows),
         "quantization": results_table(
