@@ -1,4 +1,4 @@
-"""The figure behind `visualization.plot_attention`: grid, captions, file."""
+"""Figures behind `visualization`: pictures, captions, colour bars, file."""
 
 from __future__ import annotations
 
@@ -120,18 +120,46 @@ def draw_grid(
     title: str | None,
 ) -> Figure:
     """Place the pictures, in inches, right of them room for a colour bar."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     columns = min(columns, len(photos))
     rows = math.ceil(len(photos) / columns)
     cell = CELL * photos.shape[1] / photos.shape[2]
-    above = LINE * max(len(text.splitlines()) for text, _ in captions)
+    above = height_above(captions)
     row_height = above + 2 * cell + GAP / 2 + LINE * any(notes) + GAP
     width = GAP + columns * (CELL + GAP) + BAR
+    figure, top = new_figure(width, rows * row_height, title)
+    height = figure.get_figheight()
+    for index, caption in enumerate(captions):
+        row, column = divmod(index, columns)
+        left = GAP + column * (CELL + GAP)
+        bottom = height - top - row * row_height - above - cell
+        place_picture(figure, photos[index], left, bottom, caption)
+        bottom -= cell + GAP / 2
+        place_picture(figure, overlays[index], left, bottom)
+        figure.text(
+            left / width,
+            (bottom - 0.03) / height,
+            notes[index],
+            size=7,
+            va="top",
+        )
+    return figure
+
+
+def height_above(captions: list[tuple[str, str]]) -> float:
+    """Inches that the longest caption takes."""
+    return LINE * max(len(text.splitlines()) for text, _ in captions)
+
+
+def new_figure(
+    width: float, body_height: float, title: str | None
+) -> tuple[Figure, float]:
+    """A figure with its title, and the inches that the title takes."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     title_lines = textwrap.wrap(title or "", int(9 * width))
     top = GAP + LINE * (1.4 * len(title_lines) + bool(title_lines))
-    height = top + rows * row_height
+    height = top + body_height
     figure = Figure(figsize=(width, height), dpi=150)
     FigureCanvasAgg(figure)
     figure.text(
@@ -143,31 +171,34 @@ def draw_grid(
         weight="bold",
         parse_math=False,
     )
-    for index, (caption, color) in enumerate(captions):
-        row, column = divmod(index, columns)
-        left = (GAP + column * (CELL + GAP)) / width
-        bottom = height - top - row * row_height - above - cell
-        size = CELL / width, cell / height
-        photo_axes = figure.add_axes((left, bottom / height, *size))
-        photo_axes.imshow(photos[index], aspect="auto")
-        photo_axes.set_title(
-            caption,
-            loc="left",
-            size=8,
-            color=color,
-            pad=3,
-            linespacing=1.15,
-            parse_math=False,
-        )
-        bottom -= cell + GAP / 2
-        overlay_axes = figure.add_axes((left, bottom / height, *size))
-        overlay_axes.imshow(overlays[index], aspect="auto")
-        figure.text(
-            left, (bottom - 0.03) / height, notes[index], size=7, va="top"
-        )
-        for axes in (photo_axes, overlay_axes):
-            axes.set_axis_off()
-    return figure
+    return figure, top
+
+
+def place_picture(
+    figure: Figure,
+    pixels: np.ndarray,
+    left: float,
+    bottom: float,
+    caption: tuple[str, str] = ("", "black"),
+) -> None:
+    """Draw a picture at inches from the corner, its caption above it."""
+    width, height = figure.get_size_inches()
+    cell = CELL * pixels.shape[0] / pixels.shape[1]
+    axes = figure.add_axes(
+        (left / width, bottom / height, CELL / width, cell / height)
+    )
+    axes.imshow(pixels, aspect="auto")
+    text, color = caption
+    axes.set_title(
+        text,
+        loc="left",
+        size=8,
+        color=color,
+        pad=3,
+        linespacing=1.15,
+        parse_math=False,
+    )
+    axes.set_axis_off()
 
 
 def draw_color_bar(
@@ -178,28 +209,45 @@ def draw_color_bar(
     colormap: str,
     units: str,
 ) -> None:
-    from matplotlib.cm import ScalarMappable
-    from matplotlib.colors import Normalize
-
     width = figure.get_figwidth()
     photo, overlay = (axes.get_position() for axes in figure.axes[:2])
     left, bottom = 1 - (BAR - GAP) / width, overlay.y0
-    axes = figure.add_axes((left, bottom, 0.14 / width, photo.y1 - bottom))
-    lowest, highest = value_range if scale == "fixed" else (0.0, 1.0)
-    ends = {(1, 0): "min", (0, 1): "max", (1, 1): "both"}
-    cut_off = bool(maps.min() < lowest), bool(maps.max() > highest)
+    place = (left, bottom, 0.14 / width, photo.y1 - bottom)
+    if scale == "fixed":
+        bar = make_color_bar(figure, place, maps, value_range, colormap)
+        said = "fixed {:g}..{:g}".format(*value_range)
+    else:
+        bar = make_color_bar(figure, place, None, (0.0, 1.0), colormap)
+        bar.set_ticks([0, 1], labels=["min", "max"])
+        said = "per image min..max"
+    bar.set_label(f"attention {units}, {said}", size=9)
+
+
+def make_color_bar(
+    figure: Figure,
+    place: tuple[float, float, float, float],
+    maps: np.ndarray | None,
+    value_range: tuple[float, float],
+    colormap: str,
+    orientation: str = "vertical",
+) -> Any:
+    """A colour bar, with arrows where the range cuts values of `maps`."""
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
+
+    ends = {(True, False): "min", (False, True): "max", (True, True): "both"}
+    lowest, highest = value_range
+    cut_off = (False, False)
+    if maps is not None:
+        cut_off = bool(maps.min() < lowest), bool(maps.max() > highest)
     bar = figure.colorbar(
         ScalarMappable(Normalize(lowest, highest), colormap),
-        cax=axes,
-        extend=ends.get(cut_off, "neither") if scale == "fixed" else "neither",
+        cax=figure.add_axes(place),
+        extend=ends.get(cut_off, "neither"),
+        orientation=orientation,
     )
-    if scale == "fixed":
-        said = f"fixed {lowest:g}..{highest:g}"
-    else:
-        said = "per image min..max"
-        bar.set_ticks([0, 1], labels=["min", "max"])
     bar.ax.tick_params(labelsize=8)
-    bar.set_label(f"attention {units}, {said}", size=9)
+    return bar
 
 
 def file_type_of(path: str | os.PathLike[str]) -> str:

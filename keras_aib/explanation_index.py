@@ -31,6 +31,7 @@ class Explanation:
         overlay: Pixels of the photo with its map over it, likewise.
         predicted_class: Name of the most probable class.
         probability: Its probability.
+        note: Text below the overlay.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Explanation:
     overlay: np.ndarray
     predicted_class: str
     probability: float
+    note: str = ""
 
 
 class ExplanationIndex:
@@ -47,6 +49,7 @@ class ExplanationIndex:
 
     Args:
         title: Headline.
+        map_name: Headline of the overlays.
         size: Longest side of the pictures on the page, in pixels.
 
     Raises:
@@ -66,16 +69,23 @@ class ExplanationIndex:
     ```
     """
 
-    def __init__(self, title: str, size: int = 240) -> None:
+    def __init__(
+        self, title: str, map_name: str = "Attention", size: int = 240
+    ) -> None:
         self._title = title
+        self._map_name = map_name
         self._size = size
         self._rows: list[tuple[str, float, str, str]] = []
 
     def add(self, explanation: Explanation) -> None:
         """Add a row."""
         pictures = "".join(
-            f"<td><img src='{self._embed(pixels)}' loading='lazy' alt=''></td>"
-            for pixels in (explanation.thumbnail, explanation.overlay)
+            f"<td><img src='{self._embed(pixels)}' loading='lazy' alt=''>"
+            f"{html.escape(note)}</td>"
+            for pixels, note in (
+                (explanation.thumbnail, ""),
+                (explanation.overlay, explanation.note),
+            )
         )
         row = (
             f"<tr>{pictures}<td>{html.escape(explanation.name)}</td>"
@@ -102,8 +112,11 @@ class ExplanationIndex:
         """
         title = html.escape(self._title)
         head = "".join(
-            f"<th>{name}</th>"
-            for name in ("Photo", "Attention", "File", "Class", "Probability")
+            f"<th>{html.escape(name)}</th>"
+            for name in (
+                *("Photo", self._map_name),
+                *("File", "Class", "Probability"),
+            )
         )
         rows = "\n".join(row for *_, row in sorted(self._rows))
         missing = ""

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import os
-import warnings
+from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from typing import Any
 
-import keras
 import numpy as np
 
 from keras_aib import _attention_grid
-from keras_aib.checks import check_finite
+from keras_aib import _explanation_table
+from keras_aib import _overlay
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-INTERPOLATIONS = ("bilinear", "nearest")
-SCALES = ("fixed", "image")
-LUMINANCE = np.array([[0.299], [0.587], [0.114]])
 
 
 def overlay_attention(
@@ -75,9 +71,11 @@ def overlay_attention(
     ```
     """
     single = np.ndim(maps) == 2
-    photos, maps = _photos_and_maps(images, maps, data_format)
-    normalized = _normalize(maps, scale, value_range)
-    overlays = _blend(photos, normalized, interpolation, colormap, alpha)
+    photos, maps = _overlay.photos_and_maps(images, maps, data_format)
+    normalized = _overlay.normalize(maps, scale, value_range)
+    overlays = _overlay.blend(
+        photos, normalized, interpolation, colormap, alpha
+    )
     return overlays[0] if single else overlays
 
 
@@ -159,13 +157,13 @@ def plot_attention(
         _attention_grid.file_type_of(path)
     if columns < 1:
         raise ValueError(f"`columns` must be at least 1. Received: {columns}")
-    photos, maps = _photos_and_maps(images, maps, data_format)
+    photos, maps = _overlay.photos_and_maps(images, maps, data_format)
     captions = _attention_grid.make_captions(
         len(photos), labels, predictions, probabilities, class_names
     )
-    normalized = _normalize(maps, scale, value_range)
-    gray = photos @ LUMINANCE
-    overlays = _blend(gray, normalized, interpolation, colormap, alpha)
+    normalized = _overlay.normalize(maps, scale, value_range)
+    gray = _overlay.gray(photos)
+    overlays = _overlay.blend(gray, normalized, interpolation, colormap, alpha)
     notes = _attention_grid.make_notes(maps, scale)
     figure = _attention_grid.draw_grid(
         photos, overlays, captions, notes, columns, title
@@ -178,131 +176,106 @@ def plot_attention(
     return figure
 
 
-def _plot_extra(name: str) -> ImportError:
-    return ImportError(
-        f"Pictures need {name}. Install it with `pip install keras-aib[plot]`."
+def plot_explanations(
+    images: Any,
+    explanations: Mapping[str, Any],
+    path: str | os.PathLike[str] | None = None,
+    units: str | Mapping[str, str] = "bits per pixel",
+    labels: Any = None,
+    predictions: Any = None,
+    probabilities: Any = None,
+    class_names: Sequence[str] | None = None,
+    interpolation: str = "bilinear",
+    colormap: str = "inferno",
+    alpha: float = 0.6,
+    title: str | None = None,
+    data_format: str | None = None,
+) -> Figure:
+    """Draw several explanations of the same photos side by side.
+
+    Each photo has a row: the photo, then one overlay for each kind of map.
+    Methods differ in what they measure, so each column has a scale of its own,
+    which its colour bar tells: from 0 (or the lowest value, if that is
+    negative) to the value that 99.8 % of the pixels stay below. The figure is
+    made without pyplot, as that of `plot_attention`.
+
+    Args:
+        images: as in `overlay_attention`.
+        explanations: name of each method to its maps, `[B, h, w]` of any
+            resolution; they become columns in this order.
+        path: as in `plot_attention`.
+        units: what the maps measure; one for all, or by name.
+        labels: as in `plot_attention`.
+        predictions: as in `plot_attention`.
+        probabilities: as in `plot_attention`.
+        class_names: as in `plot_attention`.
+        interpolation: as in `overlay_attention`.
+        colormap: as in `overlay_attention`.
+        alpha: as in `overlay_attention`.
+        title: a line above the figure.
+        data_format: as in `overlay_attention`.
+
+    Returns:
+        The `matplotlib.figure.Figure`; `figure.savefig` writes more copies.
+
+    Raises:
+        ValueError: as for `plot_attention`; also if there are no explanations,
+            or `units` names others.
+        ImportError: where matplotlib or pillow is missing.
+
+    Example:
+
+    ```python
+    import numpy as np
+    from keras_aib.visualization import plot_explanations
+
+    images = np.random.randint(0, 256, (2, 96, 96, 3), dtype="uint8")
+    attention = np.random.uniform(size=(2, 6, 6))
+    bits = np.random.exponential(size=(2, 96, 96))
+    plot_explanations(
+        images,
+        {"attention": attention, "IBA": bits},
+        path="explanations.png",
+        units={"attention": "score", "IBA": "bits per pixel"},
     )
-
-
-def _photos_and_maps(
-    images: Any, maps: Any, data_format: str | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Check both, and return `uint8` photos and float maps, each in a batch."""
-    images = np.asarray(keras.ops.convert_to_numpy(images))
-    maps = np.asarray(keras.ops.convert_to_numpy(maps)).astype("float64")
-    if (images.ndim, maps.ndim) not in ((4, 3), (3, 2)):
+    ```
+    """
+    if path is not None:
+        _attention_grid.file_type_of(path)
+    if not explanations:
         raise ValueError(
-            "Expected images [B, H, W, 3] with maps [B, h, w], or one image "
-            f"[H, W, 3] with one map [h, w]. Received: images {images.shape}, "
-            f"maps {maps.shape}"
+            "`explanations` is empty. Expected the name of each method and "
+            'its maps, such as {"IBA": result.bits}.'
         )
-    if images.ndim == 3:
-        images, maps = images[None], maps[None]
-    data_format = data_format or keras.config.image_data_format()
-    if data_format == "channels_first":
-        images = np.moveaxis(images, 1, -1)
-    elif data_format != "channels_last":
+    if isinstance(units, str):
+        units = dict.fromkeys(explanations, units)
+    if set(units) != set(explanations):
         raise ValueError(
-            "`data_format` must be 'channels_last' or 'channels_first'. "
-            f"Received: {data_format!r}"
+            "`units` must be one string, or name the same methods as "
+            f"`explanations`, {list(explanations)}. Received: {list(units)}"
         )
-    if images.shape[-1] != 3:
-        raise ValueError(
-            f"Expected images with 3 channels in {data_format} order. "
-            f"Received {images.shape[-1]} channels; pass `data_format` if the "
-            "order is the other one."
+    columns = []
+    for name, values in explanations.items():
+        photos, maps = _overlay.photos_and_maps(images, values, data_format)
+        value_range = _explanation_table.range_of(maps)
+        overlays = _overlay.blend(
+            _overlay.gray(photos),
+            _overlay.normalize(maps, "fixed", value_range),
+            interpolation,
+            colormap,
+            alpha,
         )
-    if len(images) != len(maps):
-        raise ValueError(
-            "Expected one map per image. Received: "
-            f"{len(images)} images, {len(maps)} maps"
+        columns.append(
+            _explanation_table.Column(
+                name, maps, overlays, value_range, units[name]
+            )
         )
-    if not images.size or not maps.size:
-        raise ValueError(
-            "Expected at least one image and one map, none of them empty. "
-            f"Received: images {images.shape}, maps {maps.shape}"
-        )
-    check_finite(images, "images")
-    check_finite(maps, "maps")
-    return _to_uint8(images), maps
-
-
-def _to_uint8(images: np.ndarray) -> np.ndarray:
-    if images.dtype == np.uint8:
-        return images
-    images = images.astype("float64")
-    lowest, highest = images.min(), images.max()
-    # No photo is that dark, but an image of zeros is a fair test.
-    if lowest >= -1 and highest <= 1 and images.any():
-        warnings.warn(
-            f"The images' values lie in {lowest:.3g}..{highest:.3g} and will "
-            "look black: pixel values 0..255 are expected. If they were "
-            "scaled to 0..1, pass `255 * images`.",
-            stacklevel=4,
-        )
-    elif lowest < -1 or highest > 256:
-        warnings.warn(
-            f"The images' values lie in {lowest:.4g}..{highest:.4g} and are "
-            "cut off at 0..255: pass the pixels from before preprocessing.",
-            stacklevel=4,
-        )
-    return np.clip(np.rint(images), 0, 255).astype("uint8")
-
-
-def _normalize(
-    maps: np.ndarray, scale: str, value_range: tuple[float, float]
-) -> np.ndarray:
-    if scale not in SCALES:
-        raise ValueError(
-            f"`scale` must be one of {SCALES}. Received: {scale!r}"
-        )
-    if scale == "image":
-        lowest = maps.min(axis=(1, 2), keepdims=True)
-        span = maps.max(axis=(1, 2), keepdims=True) - lowest
-        flat = _attention_grid.is_flat(maps)[:, None, None]
-        return np.where(flat, 0.0, (maps - lowest) / np.where(flat, 1.0, span))
-    lowest, highest = value_range
-    if not lowest < highest:
-        raise ValueError(
-            "`value_range` must be two numbers, the lower one first. "
-            f"Received: {value_range}"
-        )
-    return np.clip((maps - lowest) / (highest - lowest), 0.0, 1.0)
-
-
-def _blend(
-    photos: np.ndarray,
-    maps: np.ndarray,
-    interpolation: str,
-    colormap: str,
-    alpha: float,
-) -> np.ndarray:
-    if interpolation not in INTERPOLATIONS:
-        raise ValueError(
-            f"`interpolation` must be one of {INTERPOLATIONS}. "
-            f"Received: {interpolation!r}"
-        )
-    if not 0 <= alpha <= 1:
-        raise ValueError(f"`alpha` must lie in 0..1. Received: {alpha}")
-    try:
-        import matplotlib
-    except ImportError as error:
-        raise _plot_extra("matplotlib") from error
-    try:
-        from PIL import Image
-    except ImportError as error:
-        raise _plot_extra("pillow") from error
-    if colormap not in matplotlib.colormaps:
-        raise ValueError(
-            f"`colormap` must be the name of a matplotlib colour map, such as "
-            f"'inferno' or 'viridis'. Received: {colormap!r}"
-        )
-    height, width = photos.shape[1:3]
-    method = getattr(Image.Resampling, interpolation.upper())
-    overlays = []
-    for photo, values in zip(photos, maps, strict=True):
-        cells = Image.fromarray(values.astype("float32"))
-        upsampled = np.asarray(cells.resize((width, height), method))
-        colors = 255 * matplotlib.colormaps[colormap](upsampled)[..., :3]
-        overlays.append((1 - alpha) * photo + alpha * colors)
-    return np.rint(overlays).astype("uint8")
+    captions = _attention_grid.make_captions(
+        len(photos), labels, predictions, probabilities, class_names
+    )
+    figure = _explanation_table.draw_table(
+        photos, columns, captions, colormap, title
+    )
+    if path is not None:
+        _attention_grid.save(figure, path)
+    return figure

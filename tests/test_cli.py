@@ -11,14 +11,13 @@ import types
 import keras
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from command_runs import run
 from PIL import Image
 from training_runs import make_material
 from training_runs import tiny_model
 
 from keras_aib import cli
 from keras_aib import zoo
-from keras_aib.commands import command_line
 from keras_aib.commands import options
 from keras_aib.zoo.training import RunConfig
 from keras_aib.zoo.training import TrainingRun
@@ -27,15 +26,6 @@ pytestmark = pytest.mark.filterwarnings(
     # The environment for JAX has no tensorboard.
     "ignore:tensorboard is not installed"
 )
-
-
-def run(*arguments, code=0):
-    arguments = [str(argument) for argument in arguments]
-    result = CliRunner().invoke(command_line, arguments, obj=arguments)
-    if code == 0 and result.exception is not None:
-        raise result.exception
-    assert result.exit_code == code, result.output
-    return result
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
 """Overlays and grids show what the maps say, where they say it."""
 
+import itertools
 import sys
 
 import keras
@@ -10,6 +11,7 @@ from PIL import Image
 
 from keras_aib.visualization import overlay_attention
 from keras_aib.visualization import plot_attention
+from keras_aib.visualization import plot_explanations
 
 GRAY = np.full((2, 32, 48, 3), 100, dtype="uint8")
 
@@ -319,3 +321,105 @@ def test_values_that_are_not_finite_are_named(maps, bad):
 def test_unknown_options_are_refused(maps, options, message):
     with pytest.raises(ValueError, match=message):
         plot_attention(GRAY, maps, **options)
+
+
+@pytest.fixture
+def bits():
+    """Two maps at the photos' size; one pixel is far above the others."""
+    bits = np.full((2, 32, 48), 0.5)
+    bits[0, :16] = 2.0
+    bits[0, 31, 0] = 900.0
+    return bits
+
+
+def pictures_of(figure):
+    return [axes for axes in figure.axes if axes.images]
+
+
+def test_explanations_stand_side_by_side(maps, bits, tmp_path):
+    path = tmp_path / "table.png"
+    figure = plot_explanations(
+        GRAY,
+        {"attention": maps, "IBA of block 5": bits},
+        path=path,
+        units={"attention": "score", "IBA of block 5": "bits per pixel"},
+        labels=[1, 0],
+        predictions=[1, 1],
+        class_names=["cat", "dog"],
+        title="Both",
+    )
+    said = texts(figure).splitlines()
+    for text in ("attention", "IBA of block 5", "score", "bits per pixel"):
+        assert said.count(text) == 1
+    assert "Both" in said
+    assert [said.count(text) for text in ("right", "WRONG")] == [1, 1]
+    with Image.open(path) as picture:
+        assert picture.size == figure.canvas.get_width_height()
+    # By column: photos, attention, bits; in each the first image is above.
+    places = [axes.get_position() for axes in pictures_of(figure)]
+    assert len(places) == 6
+    for upper, lower in zip(places[::2], places[1::2], strict=True):
+        assert upper.x0 == lower.x0
+        assert upper.y0 > lower.y1
+    for left, right in itertools.pairwise(places[::2]):
+        assert left.x1 < right.x0
+        assert left.y0 == right.y0
+    assert np.all(pictures_of(figure)[0].images[0].get_array() == GRAY[0])
+
+
+def test_each_explanation_has_a_scale_of_its_own(maps, bits):
+    figure = plot_explanations(
+        GRAY,
+        {"attention": maps, "bits": bits, "again": bits[:, ::-1]},
+        interpolation="nearest",
+        alpha=1.0,
+    )
+    overlays = [axes.images[0].get_array() for axes in pictures_of(figure)[2:]]
+    np.testing.assert_allclose(overlays[0][0, 47], color(1.0), atol=1)
+    # The outlier does not make all else dark, and its bar has an arrow.
+    np.testing.assert_allclose(overlays[2][0, 0], color(1.0), atol=1)
+    np.testing.assert_allclose(overlays[2][31, 47], color(0.25), atol=1)
+    np.testing.assert_allclose(overlays[3][0, 0], color(0.25), atol=1)
+    np.testing.assert_allclose(overlays[4][31, 47], color(1.0), atol=1)
+    bars = [axes for axes in figure.axes if not axes.images]
+    assert [len(axes.patches) for axes in bars] == [0, 1, 1]
+    assert [axes.get_xlim() for axes in bars] == [(0, 0.9), (0, 2), (0, 2)]
+    assert texts(figure).splitlines().count("bits per pixel") == 3
+
+
+def test_scales_of_negative_sparse_and_empty_maps():
+    values = np.zeros((3, 1, 40, 40))
+    values[0, 0, 0] = -3.0
+    values[1, 0, 5, 5] = 7.0
+    figure = plot_explanations(
+        np.zeros((1, 8, 8, 3), "uint8"),
+        dict(zip(("negative", "sparse", "zero"), values, strict=True)),
+        units="nats",
+    )
+    bars = [axes for axes in figure.axes if not axes.images]
+    assert [axes.get_xlim() for axes in bars] == [(-3, 0), (0, 7), (0, 1)]
+
+
+def test_one_photo_is_a_table_of_one_row(maps):
+    figure = plot_explanations(GRAY[0], {"a": maps[0], "b": maps[1]})
+    assert len(pictures_of(figure)) == 3
+
+
+@pytest.mark.parametrize(
+    ("explanations", "options", "message"),
+    [
+        ({}, {}, "`explanations` is empty"),
+        ({"IBA": np.zeros((3, 4, 4))}, {}, "2 images, 3 maps"),
+        ({"IBA": np.full((2, 4, 4), np.nan)}, {}, "maps hold NaN"),
+        (
+            {"IBA": np.zeros((2, 4, 4))},
+            {"units": {"iba": "bits"}},
+            r"`explanations`, \['IBA'\]. Received: \['iba'\]",
+        ),
+        ({"IBA": np.zeros((2, 4, 4))}, {"path": "a.bmp"}, "`path` must end"),
+        ({"IBA": np.zeros((2, 4, 4))}, {"labels": [1]}, "`labels` must be"),
+    ],
+)
+def test_explanations_that_cannot_be_drawn(explanations, options, message):
+    with pytest.raises(ValueError, match=message):
+        plot_explanations(GRAY, explanations, **options)

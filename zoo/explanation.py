@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import keras
 import numpy as np
 
+from keras_aib.attribution.class_probabilities import class_probabilities
 from keras_aib.data.decoding import read_image
 from keras_aib.data.decoding import require_pillow
 from keras_aib.data.folder import find_images
@@ -16,7 +18,8 @@ from keras_aib.explanation_index import ExplanationIndex
 from keras_aib.files import written_whole
 from keras_aib.models import AIBClassifier
 from keras_aib.visualization import overlay_attention
-from keras_aib.zoo.metrics import class_probabilities
+from keras_aib.zoo import metrics
+from keras_aib.zoo.map_kind import MapKind
 
 INDEX_FILE = "index.html"
 LONGEST_SIDE = 640
@@ -39,26 +42,25 @@ class Explained(NamedTuple):
 
 
 def explain_folder(
-    model: AIBClassifier,
+    model: keras.Model,
+    maps: MapKind,
     directory: str | os.PathLike,
     output: str | os.PathLike,
     image_size: tuple[int, int],
     class_names: Sequence[str] | None = None,
-    which: str = "mean",
     scale: str = "fixed",
     batch_size: int = 32,
 ) -> Explained:
-    """Draw where a model looks in each image of a folder.
+    """Draw what a decision rests on in each image of a folder.
 
     Args:
         model: The model.
+        maps: How to make the maps.
         directory: Folder of images; those in its subfolders are taken too.
         output: Folder for `overlays/` and `index.html`.
         image_size: Height and width in pixels that the model takes. The maps
             are drawn over the images in their own proportions.
         class_names: Names of the classes; their numbers by default.
-        which: `"mean"`, `"stddev"` or `"quantized"`: one of the maps of
-            `model.attention`.
         scale: `"fixed"` or `"image"`, as in
             `keras_aib.visualization.overlay_attention`.
         batch_size: Images at once.
@@ -68,26 +70,13 @@ def explain_folder(
 
     Raises:
         ImportError: If Pillow or matplotlib is missing.
-        ValueError: If there are no images, none can be read, or the model has
-            no such map.
+        ValueError: If there are no images, or none can be read.
     """
-    require_pillow()
     directory, output = Path(directory), Path(output)
-    if not directory.is_dir():
-        raise ValueError(
-            f"There is no folder {directory} (seen from {Path.cwd()}). Pass "
-            "the folder that holds the images."
-        )
-    if output.resolve().is_relative_to(directory.resolve()):
-        raise ValueError(
-            f"The output {output} lies in {directory}, and would be taken for "
-            "images to explain the next time. Choose another folder."
-        )
-    paths = find_images(directory)
-    if not paths:
-        raise ValueError(f"There are no images in {directory}.")
-    names = class_names or [str(index) for index in range(model.num_classes)]
-    index = ExplanationIndex(f"Where the model looks in {directory.name}")
+    paths = find_images_to_explain(directory, output)
+    index = ExplanationIndex(
+        f"Where the model looks in {directory.name}", maps.name
+    )
     num_images = 0
     unreadable: list[str] = []
     for start in range(0, len(paths), batch_size):
@@ -102,12 +91,11 @@ def explain_folder(
         if not batch:
             continue
         images = np.stack([pixels for _, pixels, _ in batch])
-        maps = _maps(model, images, which)
-        probabilities = class_probabilities(
-            model, model.predict(images, verbose=0)
-        )
         for (name, _, photo), one_map, row in zip(
-            batch, maps, probabilities, strict=True
+            batch,
+            maps.explain(images),
+            _probabilities(model, images),
+            strict=True,
         ):
             overlay = overlay_attention(
                 photo, one_map, scale=scale, data_format="channels_last"
@@ -116,7 +104,12 @@ def explain_folder(
             predicted = int(row.argmax())
             index.add(
                 Explanation(
-                    name, photo, overlay, names[predicted], row[predicted]
+                    name,
+                    photo,
+                    overlay,
+                    class_names[predicted] if class_names else str(predicted),
+                    row[predicted],
+                    maps.describe(one_map),
                 )
             )
         num_images += len(batch)
@@ -127,6 +120,35 @@ def explain_folder(
         )
     index.write(output / INDEX_FILE, unreadable)
     return Explained(output / INDEX_FILE, num_images, unreadable)
+
+
+def find_images_to_explain(directory: Path, output: Path) -> list[Path]:
+    """Paths of a folder's images.
+
+    Args:
+        directory: The folder.
+        output: Where the overlays will go.
+
+    Raises:
+        ImportError: If Pillow is missing.
+        ValueError: If there are no images, or the overlays would be among
+            them.
+    """
+    require_pillow()
+    if not directory.is_dir():
+        raise ValueError(
+            f"There is no folder {directory} (seen from {Path.cwd()}). Pass "
+            "the folder that holds the images."
+        )
+    if output.resolve().is_relative_to(directory.resolve()):
+        raise ValueError(
+            f"The output {output} lies in {directory}, and would be taken for "
+            "images to explain the next time. Choose another folder."
+        )
+    paths = find_images(directory)
+    if not paths:
+        raise ValueError(f"There are no images in {directory}.")
+    return paths
 
 
 def _read(
@@ -161,13 +183,11 @@ def _shown_size(path: Path) -> tuple[int, int]:
     return max(1, round(height * factor)), max(1, round(width * factor))
 
 
-def _maps(model: AIBClassifier, images: np.ndarray, which: str) -> np.ndarray:
-    maps = model.attention(images)
-    if which not in maps:
-        raise ValueError(
-            f"The model has no {which!r} attention map. It has: {sorted(maps)}"
-        )
-    return maps[which]
+def _probabilities(model: keras.Model, images: np.ndarray) -> np.ndarray:
+    outputs = model.predict(images, verbose=0)
+    if isinstance(model, AIBClassifier):
+        return metrics.class_probabilities(model, outputs)
+    return class_probabilities(outputs)
 
 
 def _save(pixels: np.ndarray, path: Path) -> None:

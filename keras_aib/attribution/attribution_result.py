@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_aib._explanation_table import range_of
 from keras_aib.visualization import plot_attention
 
 if TYPE_CHECKING:
@@ -65,9 +66,7 @@ class AttributionResult:
             The figure.
         """
         if options.get("scale", "fixed") == "fixed":
-            # One bright corner must not turn everything else black.
-            highest = float(np.quantile(self.bits, 0.998)) or 1.0
-            options.setdefault("value_range", (0.0, highest))
+            options.setdefault("value_range", range_of(self.bits))
         defaults = {
             "units": "bits per pixel",
             "title": f"{self.method} at {', '.join(self.capacity)}",

@@ -1,53 +1,101 @@
 """`keras-aib explain`."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from keras_aib.commands.options import backend_option
-from keras_aib.commands.options import batch_size_option
 from keras_aib.commands.options import image_size_option
+
+STATISTICS_FILE = "statistics.npz"
+OF_ATTENTION = ("which",)
+OF_BOTTLENECKS = ("layer", "statistics", "statistics_images", "beta")
+# A bottleneck draws ten copies of each image.
+BATCH_SIZES = {"attention": 32, "iba": 8, "coiba": 8}
 
 
 @click.command()
 @click.argument("model", metavar="RUN|MODEL")
 @click.option(
     "--images",
-    required=True,
     type=click.Path(path_type=Path),
     metavar="DIR",
     help="Folder of images; those in its subfolders are taken too.",
 )
 @click.option(
     "--output",
-    required=True,
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="Folder for overlays/ and index.html.",
+    help="Folder for overlays/, index.html and statistics.npz.",
+)
+@click.option(
+    "--method",
+    type=click.Choice(tuple(BATCH_SIZES)),
+    help="The model's own attention, or the bits that its decision rests on. "
+    "[default: attention if the model has it, else iba]",
+)
+@click.option(
+    "--layer",
+    "layers",
+    multiple=True,
+    metavar="PATH",
+    help="Where iba restricts the features; for coiba, repeat it. [default: "
+    "level P4, or what is most like it; in a transformer without its first "
+    "third the first block for iba, all first norms for coiba]",
+)
+@click.option(
+    "--statistics",
+    type=click.Path(path_type=Path),
+    metavar="FILE.npz",
+    help="Feature statistics that an earlier call left in its output.",
+)
+@click.option(
+    "--statistics-images",
+    metavar="DIR|tfds:NAME|cifar10",
+    help="Estimate them from these images, 10,000 at most, better no fewer "
+    "than 1,000. [default: those to be explained]",
+)
+@click.option(
+    "--beta",
+    type=click.FloatRange(0),
+    help="Price of a bit: a higher one keeps less. [default: iba 10, coiba 1]",
 )
 @click.option(
     "--which",
     type=click.Choice(("mean", "stddev", "quantized")),
-    default="mean",
-    help="The map to draw: the score, its standard deviation, or the score "
-    "that the features were multiplied with.",
+    help="The attention map to draw: the score, its standard deviation, or "
+    "the score that the features were multiplied with. [default: mean]",
 )
 @click.option(
     "--scale",
     type=click.Choice(("fixed", "image")),
-    help="Colours of scores 0 to 1, or of each image's own range. "
-    "[default: fixed; image for stddev, which is small]",
+    help="Colours of values 0 to 1, or of each image's own range. [default: "
+    "fixed; image for stddev and for bits per pixel, which are small]",
 )
-@batch_size_option
+@click.option(
+    "--list-layers", is_flag=True, help="List what --layer can be, and end."
+)
+@click.option(
+    "--batch-size",
+    type=click.IntRange(1),
+    help="Images at once. [default: 32; 8 for iba and coiba]",
+)
 @image_size_option
 @backend_option
 def explain(
     model: str,
-    images: Path,
-    output: Path,
-    which: str,
+    images: Path | None,
+    output: Path | None,
+    method: str | None,
+    layers: tuple[str, ...],
+    statistics: Path | None,
+    statistics_images: str | None,
+    beta: float | None,
+    which: str | None,
     scale: str | None,
-    batch_size: int,
+    list_layers: bool,
+    batch_size: int | None,
     image_size: tuple[int, int] | None,
     backend: str | None,
 ) -> None:
@@ -55,24 +103,98 @@ def explain(
 
     \b
     keras-aib explain runs/photos --images holiday/ --output maps/
+    keras-aib explain efficientnet_lite0.imagenet --images holiday/ \\
+        --output bits/ --statistics-images photos/
 
     The page maps/index.html holds its pictures itself and can be sent as one
     file. Images that cannot be read are named and left out.
+
+    IBA and CoIBA explain any classifier from pixels 0 to 255 to logits or
+    probabilities: a run, a .keras file, or a plain network of the zoo.
     """
-    from keras_aib.zoo.explanation import explain_folder
+    from keras_aib import attribution
+    from keras_aib.models import AIBClassifier
+    from keras_aib.zoo import explanation
+    from keras_aib.zoo import explanation_maps
+    from keras_aib.zoo.explained_layers import choose_layers
     from keras_aib.zoo.training.model_source import ModelSource
 
     source = ModelSource(model)
-    explained = explain_folder(
-        source.model,
+    if list_layers:
+        size = source.find_image_size(image_size)
+        for path, shape in attribution.list_layers(
+            source.classifier, image_size=size
+        ).items():
+            click.echo(f"{path}  {' x '.join(map(str, shape))}")
+        return
+    if images is None or output is None:
+        name = "images" if images is None else "output"
+        raise click.UsageError(f"Missing option '--{name}'.")
+    if None not in (statistics, statistics_images):
+        raise click.UsageError(
+            "Give --statistics, or --statistics-images to estimate them from, "
+            "not both."
+        )
+    classifier = source.classifier
+    has_attention = isinstance(classifier, AIBClassifier)
+    method = method or ("attention" if has_attention else "iba")
+    _refuse_options_of_the_other(method)
+    if method == "iba" and len(layers) > 1:
+        raise click.UsageError(
+            f"--method iba restricts one --layer. Received: {len(layers)}. "
+            "Name one, or use --method coiba."
+        )
+    size = source.find_image_size(image_size)
+    count = len(explanation.find_images_to_explain(images, output))
+    batch_size = min(batch_size or BATCH_SIZES[method], count)
+    if method == "attention":
+        if not has_attention:
+            raise ValueError(
+                f"{model} has no attention. Explain it with `--method iba` or "
+                "`--method coiba`."
+            )
+        maps = explanation_maps.attention_maps(classifier, which or "mean")
+    else:
+        chosen = list(layers) or choose_layers(classifier, method, size)
+        click.echo(f"{method} at {', '.join(chosen)}")
+        if statistics is not None:
+            features = attribution.FeatureStatistics.load(statistics)
+        else:
+            features = explanation_maps.statistics_of_images(
+                classifier, chosen, statistics_images or images, size
+            )
+            output.mkdir(parents=True, exist_ok=True)
+            features.save(output / STATISTICS_FILE)
+            click.echo(
+                f"Statistics of {features.count} images: use them again with "
+                f"--statistics {output / STATISTICS_FILE}"
+            )
+        maps = explanation_maps.bottleneck_maps(
+            classifier, method, chosen, features, beta, batch_size
+        )
+    is_small = maps.is_in_bits or which == "stddev"
+    explained = explanation.explain_folder(
+        classifier,
+        maps,
         images,
         output,
-        image_size=source.find_image_size(image_size),
+        image_size=size,
         class_names=source.class_names,
-        which=which,
-        scale=scale or ("image" if which == "stddev" else "fixed"),
+        scale=scale or ("image" if is_small else "fixed"),
         batch_size=batch_size,
     )
     for name in explained.unreadable:
         click.echo(f"Not readable: {name}", err=True)
     click.echo(f"{explained.num_images} images: {explained.page}")
+
+
+def _refuse_options_of_the_other(method: str) -> None:
+    given: dict[str, Any] = click.get_current_context().params
+    foreign = OF_BOTTLENECKS if method == "attention" else OF_ATTENTION
+    for name in foreign:
+        if given["layers" if name == "layer" else name] not in (None, ()):
+            other = "iba and coiba" if method == "attention" else "attention"
+            raise click.UsageError(
+                f"--{name.replace('_', '-')} belongs to --method {other}. "
+                f"Received: --method {method}."
+            )

@@ -106,9 +106,9 @@ def feature_levels(backbone: keras.Model) -> dict[str, Any]:
             level: backbone.get_layer(name).output
             for level, name in backbone.pyramid_level_inputs.items()
         }
-    if isinstance(backbone.output, dict):
-        return dict(backbone.output)
-    return {}
+    # A Sequential model has no output before it was called.
+    output = getattr(backbone, "output", None)
+    return dict(output) if isinstance(output, dict) else {}
 
 
 def find_insertion_point(

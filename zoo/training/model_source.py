@@ -73,15 +73,7 @@ class ModelSource:
         """
         if self._path is None:
             return zoo.load(self.source)
-        if self._path.is_dir():
-            return AIBClassifier.from_preset(self._path)
-        try:
-            # The optimizer of one backend does not suit another.
-            model = keras.saving.load_model(self._path, compile=False)
-        except (OSError, KeyError, TypeError, ValueError) as error:
-            raise ValueError(
-                f"{self._path} cannot be loaded as a Keras model: {error}"
-            ) from error
+        model = self.classifier
         if not isinstance(model, AIBClassifier):
             raise ValueError(
                 f"{self._path} holds a {type(model).__name__}. Expected an "
@@ -89,6 +81,27 @@ class ModelSource:
                 "`keras_aib.models.AIBClassifier` and save that."
             )
         return model
+
+    @functools.cached_property
+    def classifier(self) -> keras.Model:
+        """As `model`, but it may be a plain classifier without attention.
+
+        Raises:
+            ValueError: If the file is damaged, or there is no such model.
+        """
+        if self._path is None:
+            if self.source in zoo.list_models("aib_*"):
+                return self.model
+            return zoo.load_classifier(self.source)
+        if self._path.is_dir():
+            return AIBClassifier.from_preset(self._path)
+        try:
+            # The optimizer of one backend does not suit another.
+            return keras.saving.load_model(self._path, compile=False)
+        except (OSError, KeyError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"{self._path} cannot be loaded as a Keras model: {error}"
+            ) from error
 
     def find_image_size(
         self, image_size: tuple[int, int] | None = None
@@ -105,7 +118,7 @@ class ModelSource:
             if image_size is None and self.source not in zoo.list_models():
                 raise self._unknown_size()
             return image_size or tuple(zoo.info(self.source).image_size)
-        height, width = _input_size(self.model)
+        height, width = _input_size(self.classifier)
         if height is not None and width is not None:
             if image_size not in (None, (height, width)):
                 raise ValueError(

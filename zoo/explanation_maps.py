@@ -1,0 +1,151 @@
+"""Maps for a folder of images: attention, or bits by a bottleneck."""
+
+import os
+from collections.abc import Iterator
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_aib import data
+from keras_aib.attribution import IBA
+from keras_aib.attribution import CoIBA
+from keras_aib.attribution import FeatureStatistics
+from keras_aib.attribution import estimate_statistics
+from keras_aib.data.decoding import read_image
+from keras_aib.data.folder import find_images
+from keras_aib.models import AIBClassifier
+from keras_aib.zoo.map_kind import MapKind
+
+# As many as IBA's authors use.
+MOST_STATISTICS_IMAGES = 10_000
+
+
+def attention_maps(model: AIBClassifier, which: str = "mean") -> MapKind:
+    """The maps that the model itself makes.
+
+    Args:
+        model: The model.
+        which: `"mean"`, `"stddev"` or `"quantized"`: one of the maps of
+            `model.attention`.
+
+    Returns:
+        A kind of map that raises `ValueError` if the model has no such map.
+    """
+
+    def explain(images: np.ndarray) -> np.ndarray:
+        maps = model.attention(images)
+        if which not in maps:
+            raise ValueError(
+                f"The model has no {which!r} attention map. It has: "
+                f"{sorted(maps)}"
+            )
+        return maps[which]
+
+    return MapKind("Attention", explain)
+
+
+def bottleneck_maps(
+    model: keras.Model,
+    method: str,
+    layers: Sequence[str],
+    statistics: FeatureStatistics,
+    beta: float | None = None,
+    batch_size: int = 8,
+) -> MapKind:
+    """Bits per pixel that the predicted class rests on.
+
+    Args:
+        model: The model.
+        method: `"iba"` or `"coiba"`.
+        layers: Where to restrict: one layer for IBA.
+        statistics: Of these layers.
+        beta: Price of information; the method's own by default.
+        batch_size: Most images at once. Fewer are filled up, so that a step
+            is compiled once.
+
+    Raises:
+        ValueError: If a layer does not exist, or statistics are of others.
+    """
+    options: dict[str, Any] = {} if beta is None else {"beta": beta}
+    search: IBA | CoIBA
+    if method == "coiba":
+        search = CoIBA(model, layers, statistics, **options)
+    else:
+        (layer,) = layers
+        search = IBA(model, layer, statistics, **options)
+
+    def explain(images: np.ndarray) -> np.ndarray:
+        filled = images[np.minimum(np.arange(batch_size), len(images) - 1)]
+        result = search(filled, batch_size=batch_size, verbose=0)
+        return result.bits[: len(images)]
+
+    name = "CoIBA" if method == "coiba" else "IBA"
+    return MapKind(f"{name} at {', '.join(layers)}", explain, is_in_bits=True)
+
+
+def statistics_of_images(
+    model: keras.Model,
+    layers: Sequence[str],
+    images: str | os.PathLike,
+    image_size: tuple[int, int],
+    batch_size: int = 32,
+) -> FeatureStatistics:
+    """Feature statistics of a folder or a dataset, 10,000 images at most.
+
+    Args:
+        model: The model.
+        layers: Paths of layers.
+        images: A folder, of which all images that can be read are taken, also
+            those in its subfolders; or what `keras_aib.data.from_spec` takes,
+            of which the training part counts.
+        image_size: Height and width in pixels.
+        batch_size: Images at once.
+
+    Raises:
+        ValueError: If there are no images, or a layer does not exist.
+    """
+    if not Path(images).is_dir():
+        batches = data.from_spec(
+            images,
+            image_size,
+            batch_size,
+            subset="training",
+            shuffle=False,
+            limit=MOST_STATISTICS_IMAGES,
+        )
+        return estimate_statistics(model, layers, batches)
+    paths = find_images(Path(images))
+    if len(paths) > MOST_STATISTICS_IMAGES:
+        random = np.random.default_rng(0)
+        chosen = random.permutation(len(paths))[:MOST_STATISTICS_IMAGES]
+        paths = [paths[index] for index in chosen]
+    statistics = estimate_statistics(
+        model, layers, _read_batches(paths, image_size, batch_size)
+    )
+    if statistics.count < 2:
+        raise ValueError(
+            f"One image in {images} tells no spread of the features. Name a "
+            "folder of more, of what the model is meant for: "
+            "`--statistics-images`."
+        )
+    return statistics
+
+
+def _read_batches(
+    paths: Sequence[Path], image_size: tuple[int, int], batch_size: int
+) -> Iterator[np.ndarray]:
+    batch = []
+    for path in paths:
+        # Pillow raises whatever its decoders raise for a damaged file.
+        try:
+            batch.append(read_image(path, image_size).astype("float32"))
+        except Exception:
+            continue
+        if len(batch) == batch_size:
+            yield np.stack(batch)
+            batch = []
+    if batch:
+        yield np.stack(batch)
