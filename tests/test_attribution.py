@@ -341,7 +341,7 @@ def test_neurons_that_are_never_active_pass_and_cost_nothing():
     features = keras.layers.Conv2D(
         2, 1, activation="relu", bias_initializer=biases, name="conv"
     )(images)
-    pooled = keras.layers.GlobalMaxPooling2D()(features)
+    pooled = keras.layers.GlobalAveragePooling2D()(features)
     model = keras.Model(images, keras.layers.Dense(2)(pooled))
     method = attribution.IBA(model, "conv", statistics_of(model, ["conv"]))
     capacity = explain(method, pixels(2)).capacity["conv"]
@@ -359,7 +359,7 @@ def test_channels_first_is_channels_last_transposed():
         x = keras.layers.ZeroPadding2D(
             1, data_format=data_format, name="padded"
         )(images)
-        x = keras.layers.GlobalMaxPooling2D(data_format=data_format)(x)
+        x = keras.layers.GlobalAveragePooling2D(data_format=data_format)(x)
         model = keras.Model(images, keras.layers.Dense(2)(x))
         model.layers[-1].set_weights(
             [np.array([[1.0, -1], [2, 0], [0, -2]]), np.zeros(2)]

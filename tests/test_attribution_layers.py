@@ -22,7 +22,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:Layer 'attn'"),
 ]
 
-WIDTHS = {"num_layers": 3, "num_heads": 2, "hidden_dim": 8}
+WIDTHS = {"num_layers": 2, "num_heads": 2, "hidden_dim": 8}
 
 
 def vit():
@@ -135,11 +135,11 @@ def test_heads_and_windows_are_not_listed():
 def test_a_nested_backbone_is_reached_with_and_without_its_name():
     backbone = vit()
     model = with_head(backbone, nested=True)
-    short = "vit_encoder/block_2/layer_norm_1"
+    short = "vit_encoder/block_1/layer_norm_1"
     full = f"{backbone.name}/{short}"
     assert full in attribution.list_layers(model)
     layer = find_layer(backbone, short).layer
-    for name in (short, full, "vit_encoder/transformer_block_3/ln_1"):
+    for name in (short, full, "vit_encoder/transformer_block_2/ln_1"):
         assert find_layer(model, name).layer is layer
 
 
@@ -197,5 +197,5 @@ def test_unknown_layers_get_near_names():
 
 def test_an_ambiguous_end_of_a_path_is_refused():
     model = with_head(vit())
-    with pytest.raises(ValueError, match=r"names 3 layers.*block_0"):
+    with pytest.raises(ValueError, match=r"names 2 layers.*block_0"):
         find_layer(model, "layer_norm_1")

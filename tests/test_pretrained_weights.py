@@ -82,6 +82,28 @@ def test_vgg16_has_no_head():
         zoo.load_classifier(VGG16)
 
 
+def test_vit_has_its_head_on_the_class_token():
+    name = "vit_tiny32.cifar10"
+    classifier = zoo.load_classifier(name)
+    weights = classifier.trainable_weights
+    assert sum(np.prod(w.shape) for w in weights) == zoo.info(name).parameters
+    pixels = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 3))
+    backbone = zoo.load_backbone(name)
+    tokens = backbone.predict(
+        zoo.preprocessor(name)(pixels.astype("float32")), verbose=0
+    )
+    assert tokens.shape == (2, 65, 96)
+    kernel, bias = classifier.get_layer("predictions").get_weights()
+    np.testing.assert_allclose(
+        classifier.predict(pixels.astype("float32"), verbose=0),
+        tokens[:, 0] @ kernel + bias,
+        rtol=1e-3,
+        atol=1e-3,
+    )
+    with pytest.raises(ValueError, match=r"\(64, 64\) pixels"):
+        zoo.load_backbone(name, image_size=64)
+
+
 # A row whose weights are fetched and converted, in small.
 
 

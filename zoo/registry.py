@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from keras_aib.models.presets import register_preset
 from keras_aib.zoo import efficientnet_lite
 from keras_aib.zoo import vgg16_imagenet
+from keras_aib.zoo import vit
 from keras_aib.zoo.model_config import ModelConfig
 from keras_aib.zoo.paper_nets import PAPER_NETS
 from keras_aib.zoo.pretrained_config import PretrainedConfig
@@ -15,7 +16,11 @@ from keras_aib.zoo.weight_files import WEIGHTS_FOLDER
 
 BACKBONES: dict[str, PretrainedConfig] = {
     row.name: row
-    for row in (*efficientnet_lite.PRETRAINED, *vgg16_imagenet.PRETRAINED)
+    for row in (
+        *efficientnet_lite.PRETRAINED,
+        *vgg16_imagenet.PRETRAINED,
+        *vit.PRETRAINED,
+    )
 }
 MODELS: dict[str, ModelConfig] = {
     row.name: row for row in (*PRETRAINED_MODELS, *PAPER_NETS)

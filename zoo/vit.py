@@ -48,14 +48,18 @@ PRETRAINED = (
         name="vit_tiny32.cifar10",
         build_backbone=build_vit_tiny32,
         backbone_weights="vit_tiny32.cifar10.backbone.weights.h5",
-        backbone_sha256="",
+        backbone_sha256=(
+            "08afea9548f8b15c7e73f8d9a4921fb60adf24da32607b3a8737d1e3adc74001"
+        ),
         head_weights="vit_tiny32.cifar10.head.weights.h5",
-        head_sha256="",
+        head_sha256=(
+            "abea6c9a4c30a3959082a1f0b60214d8ea964852da56bd05a22eb741df780e57"
+        ),
         image_size=IMAGE_SIZE,
         pixel_mean=127.5,
         pixel_stddev=63.75,
         num_classes=10,
-        parameters=0,
+        parameters=460_906,
         licence="Apache-2.0",
         origin="zoo/recipes/cifar10_vit.py, trained on CIFAR-10",
         url="https://www.cs.toronto.edu/~kriz/cifar.html",

@@ -147,6 +147,13 @@ def provenance() -> dict[str, str]:
 
 def device_name() -> str:
     """The accelerator in words, else the number of CPU cores."""
+    if keras.config.backend() == "tensorflow":
+        from tensorflow import config
+
+        for device in config.list_physical_devices("GPU"):
+            return config.experimental.get_device_details(device).get(
+                "device_name", "GPU"
+            )
     if keras.config.backend() == "torch":
         import torch
 
