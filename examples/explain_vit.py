@@ -5,12 +5,13 @@ Needs:    keras-aib[hub,data,plot] and a Keras backend; no GPU, no network if
           CIFAR-10 is cached.
 Makes:    runs/explain_vit/explanation.png  pictures, CoIBA and IBA side by side
           runs/explain_vit/statistics.npz   of the features
-Cost:     about a minute on 2 CPU cores.
+Cost:     a minute or two on 2 CPU cores.
 
 The blocks of KerasHub's transformers are hidden inside one layer; a path names
 them: `vit_encoder/block_2/layer_norm_1`. CoIBA restricts the first norms of the
 later two thirds of the blocks at once, IBA the output of the first of these
-blocks. `--model` takes a `.keras` file of any KerasHub `ViTBackbone` with a
+blocks. There the class token may have seen all that it needs: its bits are
+printed too, and where it has them all, the places have few. `--model` takes a `.keras` file of any KerasHub `ViTBackbone` with a
 head that was trained on CIFAR-10.
 """
 
@@ -73,7 +74,8 @@ def main(arguments: list[str] | None = None) -> None:
             f"   {data.CIFAR10_CLASS_NAMES[predicted]:12}"
             f"{probabilities[index, predicted]:4.0%}"
             f"   CoIBA {coiba.total_bits[index]:8,.0f} bits"
-            f"   IBA {iba.total_bits[index]:8,.0f} bits"
+            f"   IBA {iba.total_bits[index]:6,.0f} bits"
+            f" and {iba.prefix_bits[index]:,.0f} in the class token"
         )
     picture = options.output / "explanation.png"
     visualization.plot_explanations(

@@ -268,6 +268,7 @@ def test_result_holds_what_it_says(residual):
     assert iba.bits.shape == (3, 8, 8)
     assert iba.damping.shape == iba.capacity["inside"].shape == (3, 8, 8, 4)
     assert iba.loss_history.shape == (3, 4)
+    assert iba.prefix_bits.tolist() == [0, 0, 0]
     assert iba.damping.min() >= 0 and iba.damping.max() <= 1
     assert iba.options["beta"] == 10.0
     assert iba.options["statistics_count"] == 1000

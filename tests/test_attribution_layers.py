@@ -109,6 +109,7 @@ def test_coiba_on_a_transformer(build, stack, prefix, grid):
     assert result.damping.shape == (2, *grid)
     assert [x.shape for x in result.capacity.values()] == [(2, *grid)] * 2
     assert np.isfinite(result.bits).all() and result.bits.max() > 0
+    assert (result.prefix_bits > 0).tolist() == [prefix > 0] * 2
     place = find_layer(model, layers[0])
     explained = ExplainedModel(model)
     (traced,) = [

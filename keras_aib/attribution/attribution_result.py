@@ -22,6 +22,10 @@ class AttributionResult:
         bits: `[images, height, width]` of the images: bits per pixel that the
             decision was given. An upper bound; 0 means that the place may be
             replaced by noise.
+        prefix_bits: `[images]`: bits of class, distillation and register
+            tokens, which have no place and are not in `bits`. Where they are
+            many, the decision had left the places before that layer: explain
+            an earlier one. 0 without such tokens.
         damping: Lambda, the share of the features that passes, 0 to 1:
             `[images, rows, columns]` of the feature map, or with channels
             `[images, rows, columns, channels]`.
@@ -36,6 +40,7 @@ class AttributionResult:
     """
 
     bits: np.ndarray
+    prefix_bits: np.ndarray
     damping: np.ndarray
     capacity: dict[str, np.ndarray]
     loss_history: np.ndarray
@@ -45,7 +50,7 @@ class AttributionResult:
 
     @property
     def total_bits(self) -> np.ndarray:
-        """Bits that each image's decision was given, `[images]`."""
+        """Bits that each image's places gave the decision, `[images]`."""
         return self.bits.sum(axis=(1, 2))
 
     def plot(

@@ -98,11 +98,12 @@ class BottleneckSearch:
             part = self._explain(plan, filled, objective, start)
             parts.append([values[: len(batch)] for values in part])
             progress.add(1)
-        damping, losses, labels, *capacities = map(
+        damping, prefix, losses, labels, *capacities = map(
             np.concatenate, zip(*parts, strict=True)
         )
         return AttributionResult(
             bits=self._bits(capacities[0], images.shape),
+            prefix_bits=prefix,
             damping=damping,
             capacity={
                 place.path: values
@@ -135,7 +136,8 @@ class BottleneckSearch:
         objective: Objective,
         start: int,
     ) -> list[np.ndarray]:
-        """Lambda, losses, labels, and information by layer, of a batch."""
+        """Of a batch: lambda, bits without a place, losses, labels, and bits
+        by layer."""
         outputs, cut, features = plan.forward(
             ops.convert_to_tensor(images, self._explained.input_dtype)
         )
@@ -166,8 +168,9 @@ class BottleneckSearch:
             )
             optimizer.apply([gradient])
             history.append(ops.convert_to_numpy(losses))
-        damping, capacities = plan.measure(alpha.value, features)
-        return [damping, np.stack(history, axis=1), labels, *capacities]
+        damping, prefix, capacities = plan.measure(alpha.value, features)
+        losses = np.stack(history, axis=1)
+        return [damping, prefix, losses, labels, *capacities]
 
     def _check_finite(self, features: list[Any]) -> None:
         for place, values in zip(self._places, features, strict=True):

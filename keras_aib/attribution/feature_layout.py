@@ -44,6 +44,11 @@ class FeatureLayout:
             return (1, *self.shape[1:])
         return (*self.shape[:-1], 1)
 
+    @property
+    def num_prefix_tokens(self) -> int:
+        """Class, distillation and register tokens, which have no place."""
+        return 0 if self.grid is None else self.grid.num_prefix_tokens
+
     def fold(self, features: Any) -> Any:
         """To `[B, height, width, channels]`, without class tokens.
 

@@ -117,7 +117,7 @@ class SearchPlan:
 
     def measure(
         self, alpha: Any, features: list[Any]
-    ) -> tuple[np.ndarray, list[np.ndarray]]:
+    ) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
         """Lambda, and each layer's information in bits, by place.
 
         Args:
@@ -125,24 +125,32 @@ class SearchPlan:
             features: Of each layer.
 
         Returns:
-            Both `[images, rows, columns]`, with channels behind where lambda
-            has them.
+            Lambda; the bits of the first layer's tokens without a place,
+            `[images]`; and the bits of each layer. Lambda and bits are
+            `[images, rows, columns]`, with channels behind where lambda has
+            them.
         """
         per_channel = self._options.per_channel
         damping = self._damping(alpha)
-        capacities = []
-        for layout, constants, values in zip(
-            self._layouts, self._constants, features, strict=True
-        ):
-            bits = _information(damping, values, constants) / math.log(2)
-            # It is never negative but for rounding.
-            folded = layout.fold(ops.maximum(bits, 0.0))
-            capacities.append(folded if per_channel else ops.sum(folded, -1))
+        # It is never negative but for rounding.
+        bits = [
+            ops.maximum(_information(damping, values, constants), 0.0)
+            / math.log(2)
+            for constants, values in zip(self._constants, features, strict=True)
+        ]
+        prefix = bits[0][:, : self._layouts[0].num_prefix_tokens]
+        folded = [
+            layout.fold(values)
+            for layout, values in zip(self._layouts, bits, strict=True)
+        ]
+        if not per_channel:
+            folded = [ops.sum(values, axis=-1) for values in folded]
         passed = self._layouts[0].fold(damping.passed)
         passed = passed if per_channel else passed[..., 0]
         return (
             ops.convert_to_numpy(passed),
-            [ops.convert_to_numpy(values) for values in capacities],
+            ops.convert_to_numpy(prefix).reshape(len(prefix), -1).sum(axis=1),
+            [ops.convert_to_numpy(values) for values in folded],
         )
 
     def _find_layouts(self, traced: list[TracedLayer]) -> list[FeatureLayout]:
