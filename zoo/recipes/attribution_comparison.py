@@ -21,6 +21,7 @@ negative counts as zero.
 """
 
 import argparse
+import dataclasses
 import sys
 import time
 from collections.abc import Callable
@@ -71,6 +72,10 @@ def main(arguments: list[str] | None = None) -> None:
         if not missing:
             continue
         compared = BUILDERS[name](name, options)
+        if options.iba_layer is not None:
+            compared = dataclasses.replace(
+                compared, iba_layer=options.iba_layer
+            )
         statistics = None
         if any(run["variant"] in RESTRICTING for run in missing):
             statistics = attribution.estimate_statistics(
@@ -99,7 +104,8 @@ def describe(
     """The columns of a run that tell it from others."""
     settings = {
         "coiba": f"beta={options.coiba_beta:g}",
-        "iba": f"beta={options.iba_beta:g}",
+        "iba": f"beta={options.iba_beta:g}"
+        + (f" at {options.iba_layer}" if options.iba_layer else ""),
         "integrated_gradients": f"{options.integration_steps} steps from black",
     }
     return {
@@ -233,6 +239,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--coiba-beta", type=float, default=1.0)
     parser.add_argument("--iba-beta", type=float, default=10.0)
+    parser.add_argument("--iba-layer", help="instead of the model's own")
     parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--copies", type=int, default=10)
     parser.add_argument("--integration-steps", type=int, default=50)
