@@ -8,13 +8,13 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_aib.attribution.compilation import compile_function
 from keras_aib.attribution.explained_model import ExplainedModel
 from keras_aib.attribution.feature_statistics import FeatureStatistics
 from keras_aib.attribution.interception import recorded
 from keras_aib.attribution.layer_tree import find_layer
 from keras_aib.checks import check_images
 from keras_aib.checks import check_positive_integer
+from keras_aib.compilation import compile_function
 
 
 def estimate_statistics(

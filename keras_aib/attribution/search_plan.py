@@ -10,8 +10,6 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_aib.attribution.compilation import compile_function
-from keras_aib.attribution.compilation import compile_gradient
 from keras_aib.attribution.cut import find_cut
 from keras_aib.attribution.damping import Damping
 from keras_aib.attribution.damping import blurred_damping
@@ -27,6 +25,8 @@ from keras_aib.attribution.objective import Objective
 from keras_aib.attribution.search_options import SearchOptions
 from keras_aib.attribution.traced_layers import TracedLayer
 from keras_aib.attribution.traced_layers import trace_layers
+from keras_aib.compilation import compile_function
+from keras_aib.compilation import compile_gradient
 
 
 class SearchPlan:
