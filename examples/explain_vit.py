@@ -11,8 +11,9 @@ The blocks of KerasHub's transformers are hidden inside one layer; a path names
 them: `vit_encoder/block_2/layer_norm_1`. CoIBA restricts the first norms of the
 later two thirds of the blocks at once, IBA the output of the first of these
 blocks. There the class token may have seen all that it needs: its bits are
-printed too, and where it has them all, the places have few. `--model` takes a `.keras` file of any KerasHub `ViTBackbone` with a
-head that was trained on CIFAR-10.
+printed too, and where it has them all, the places have few. `--model` takes a
+`.keras` file of any KerasHub `ViTBackbone` with a head that was trained on
+CIFAR-10.
 """
 
 import argparse
