@@ -14,6 +14,7 @@ from keras_aib.attribution import IBA
 from keras_aib.attribution import CoIBA
 from keras_aib.attribution import FeatureStatistics
 from keras_aib.attribution import estimate_statistics
+from keras_aib.attribution.fill_up import fill_up
 from keras_aib.data.decoding import read_image
 from keras_aib.data.folder import find_images
 from keras_aib.models import AIBClassifier
@@ -78,7 +79,7 @@ def bottleneck_maps(
         search = IBA(model, layer, statistics, **options)
 
     def explain(images: np.ndarray) -> np.ndarray:
-        filled = images[np.minimum(np.arange(batch_size), len(images) - 1)]
+        filled = fill_up(images, batch_size)
         result = search(filled, batch_size=batch_size, verbose=0)
         return result.bits[: len(images)]
 

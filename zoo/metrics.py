@@ -5,6 +5,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_aib.attribution.class_probabilities import softmax
+
 SMALLEST_PROBABILITY = 1e-12
 
 
@@ -23,8 +25,7 @@ def class_probabilities(model: keras.Model, outputs: Any) -> np.ndarray:
     activation = getattr(model, "activation", keras.activations.linear)
     if activation is not keras.activations.linear:
         return outputs
-    exponentials = np.exp(outputs - outputs.max(axis=-1, keepdims=True))
-    return exponentials / exponentials.sum(axis=-1, keepdims=True)
+    return softmax(outputs)
 
 
 def accuracy(probabilities: Any, labels: Any) -> float:

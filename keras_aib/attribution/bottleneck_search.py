@@ -12,6 +12,7 @@ from keras_aib.attribution.attribution_result import AttributionResult
 from keras_aib.attribution.explained_model import ExplainedModel
 from keras_aib.attribution.feature_layout import resize_maps
 from keras_aib.attribution.feature_statistics import FeatureStatistics
+from keras_aib.attribution.fill_up import fill_up
 from keras_aib.attribution.layer_tree import find_layer
 from keras_aib.attribution.objective import Objective
 from keras_aib.attribution.objective import Targets
@@ -94,7 +95,7 @@ class BottleneckSearch:
         for start in starts:
             batch = images[start : start + size]
             # Compiled for one size: the last batch is filled up.
-            filled = batch[np.minimum(np.arange(size), len(batch) - 1)]
+            filled = fill_up(batch, size)
             part = self._explain(plan, filled, objective, start)
             parts.append([values[: len(batch)] for values in part])
             progress.add(1)

@@ -42,5 +42,10 @@ def class_probabilities(outputs: Any) -> np.ndarray:
         )
     if are_probabilities(outputs):
         return outputs
-    exponentials = np.exp(outputs - outputs.max(axis=-1, keepdims=True))
+    return softmax(outputs)
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Probabilities of logits `[images, classes]`, of any size."""
+    exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
     return exponentials / exponentials.sum(axis=-1, keepdims=True)

@@ -10,6 +10,7 @@ from keras import ops
 
 from keras_aib.attribution.explained_model import ExplainedModel
 from keras_aib.attribution.feature_statistics import FeatureStatistics
+from keras_aib.attribution.fill_up import fill_up
 from keras_aib.attribution.interception import recorded
 from keras_aib.attribution.layer_tree import find_layer
 from keras_aib.checks import check_images
@@ -85,7 +86,7 @@ def estimate_statistics(
         )
         # Compiled for one size: a smaller batch is filled up.
         count, largest = len(batch), max(largest, len(batch))
-        filled = batch[np.minimum(np.arange(largest), count - 1)]
+        filled = fill_up(batch, largest)
         features = run(ops.convert_to_tensor(filled, explained.input_dtype))
         statistics.update(
             {

@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 
 from keras_aib.attribution.class_probabilities import are_probabilities
+from keras_aib.attribution.fill_up import fill_up
 
 SMALLEST_PROBABILITY = 1e-7
 
@@ -80,8 +81,7 @@ class Objective:
                 f"model's classes. Received: {labels.min()} to "
                 f"{labels.max()}."
             )
-        filled = np.minimum(np.arange(len(outputs)), len(labels) - 1)
-        return labels[filled].astype("int32")
+        return fill_up(labels, len(outputs)).astype("int32")
 
     @property
     def key(self) -> Any:
