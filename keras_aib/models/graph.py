@@ -27,6 +27,21 @@ class InsertionPoint:
         return tree.flatten(self.operation.output)[self.output_index]
 
 
+@dataclass(frozen=True)
+class TensorSource:
+    """What a tensor was made by.
+
+    Attributes:
+        operation: Layer, model or operation.
+        output_index: Position of the tensor among its outputs.
+        inputs: Keras tensors that it was made of.
+    """
+
+    operation: Any
+    output_index: int
+    inputs: list[Any]
+
+
 def as_functional(backbone: Any) -> keras.Model:
     """Return `backbone` as a functional model of one input.
 
@@ -203,7 +218,14 @@ def trace(
     return made[id(final.operation)][final.output_index]
 
 
+def find_source(tensor: Any) -> TensorSource:
+    """The operation behind a Keras tensor, and what went into it."""
+    # Keras has no public name for either.
+    operation, node_index, output_index = tensor._keras_history
+    node = operation._inbound_nodes[node_index]
+    return TensorSource(operation, output_index, list(node.input_tensors))
+
+
 def _origin(tensor: Any) -> InsertionPoint:
-    # Keras has no public name for the operation behind a tensor.
-    operation, _, output_index = tensor._keras_history
-    return InsertionPoint(operation, output_index)
+    source = find_source(tensor)
+    return InsertionPoint(source.operation, source.output_index)
