@@ -4,12 +4,24 @@ import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("MPLBACKEND", "agg")
+# One thread a worker: the models are tiny, there are as many workers as cores,
+# and threads that fight for a core wait four times as long as they compute.
+# The environment also reaches the processes that tests start.
+for limit in (
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "TF_NUM_INTRAOP_THREADS",
+    "TF_NUM_INTEROP_THREADS",
+):
+    os.environ.setdefault(limit, "1")
 if os.environ.get("KERAS_BACKEND") == "jax":
     # Many small graphs: compiling them costs more than running them.
     os.environ.setdefault(
         "XLA_FLAGS",
         "--xla_backend_optimization_level=0 "
-        "--xla_llvm_disable_expensive_passes=true",
+        "--xla_llvm_disable_expensive_passes=true "
+        "--xla_cpu_multi_thread_eigen=false",
     )
 
 import keras
