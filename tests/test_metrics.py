@@ -1,7 +1,5 @@
 """Accuracy, surprise and calibration, against figures worked out by hand."""
 
-from types import SimpleNamespace
-
 import keras
 import numpy as np
 import pytest
@@ -55,13 +53,23 @@ def test_calibration_error_is_that_of_a_loop_over_bins():
     assert received == pytest.approx(expected)
 
 
-def test_a_model_with_logits_and_one_with_probabilities():
-    logits = SimpleNamespace(activation=keras.activations.linear)
-    received = class_probabilities(logits, [[0.0, np.log(3)], [1000.0, 0.0]])
-    np.testing.assert_allclose(received, [[0.25, 0.75], [1.0, 0.0]])
-    softmax = SimpleNamespace(activation=keras.activations.softmax)
-    received = class_probabilities(softmax, PROBABILITIES)
-    np.testing.assert_array_equal(received, PROBABILITIES)
+@pytest.mark.parametrize(
+    ("units", "activation", "outputs", "expected"),
+    [
+        (2, None, [[0.0, np.log(3)]], [[0.25, 0.75]]),
+        (2, None, [[1000.0, 0.0]], [[1.0, 0.0]]),
+        (2, "softmax", [[0.9, 0.1]], [[0.9, 0.1]]),
+        (2, "sigmoid", [[0.9, 0.8]], [[0.9, 0.8]]),
+        (1, "sigmoid", [[0.9]], [[0.1, 0.9]]),
+        (1, None, [[np.log(3)], [-1000.0]], [[0.25, 0.75], [1.0, 0.0]]),
+    ],
+)
+def test_probabilities_of_outputs(units, activation, outputs, expected):
+    model = keras.Sequential(
+        [keras.Input((3,)), keras.layers.Dense(units, activation=activation)]
+    )
+    received = class_probabilities(model, outputs)
+    np.testing.assert_allclose(received, expected, atol=1e-12)
 
 
 @pytest.mark.parametrize(

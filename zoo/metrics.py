@@ -5,27 +5,26 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_aib.attribution.class_probabilities import softmax
+from keras_aib.models.output_head import find_output_head
 
 SMALLEST_PROBABILITY = 1e-12
 
 
-def class_probabilities(model: keras.Model, outputs: Any) -> np.ndarray:
+def class_probabilities(
+    model: keras.Model, outputs: Any, output_kind: str | None = None
+) -> np.ndarray:
     """What `model.predict` gave, as probabilities.
 
     Args:
-        model: The classifier. Its attribute `activation`, which
-            `AIBClassifier` has, tells whether its outputs are logits.
-        outputs: `[images, classes]`.
+        model: The classifier.
+        outputs: `[images, outputs]`.
+        output_kind: What they are, where the model does not tell itself: one
+            of `keras_aib.models.output_head.OUTPUT_KINDS`.
 
     Returns:
-        float64 `[images, classes]`.
+        float64 `[images, classes]`; of a model with one output two columns.
     """
-    outputs = np.asarray(outputs, "float64")
-    activation = getattr(model, "activation", keras.activations.linear)
-    if activation is not keras.activations.linear:
-        return outputs
-    return softmax(outputs)
+    return find_output_head(model, output_kind).class_probabilities(outputs)
 
 
 def accuracy(probabilities: Any, labels: Any) -> float:

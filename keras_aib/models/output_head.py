@@ -227,8 +227,8 @@ def find_output_head(
             tell; `None` to find out.
 
     Raises:
-        ValueError: If there is no such `output_kind`, the model has not one output
-            `[images, outputs]`, or nothing tells what it is.
+        ValueError: If there is no such `output_kind`, the model has other
+            outputs than one `[images, outputs]`, or nothing tells what it is.
 
     Example:
 
@@ -247,7 +247,13 @@ def find_output_head(
             f"`output_kind` must be one of {OUTPUT_KINDS}, or None to find "
             f"out. Received: output_kind={output_kind!r}."
         )
-    outputs = getattr(model, "outputs", None) or []
+    outputs = getattr(model, "outputs", None)
+    if not outputs:
+        raise ValueError(
+            f"The outputs of {type(model).__name__} {model.name!r} are not "
+            "known: it is subclassed, or was never built. Wrap it: "
+            "`x = keras.Input(shape); keras.Model(x, model(x))`."
+        )
     if len(outputs) != 1 or len(outputs[0].shape) != 2:
         shapes = [tuple(tensor.shape) for tensor in outputs]
         raise ValueError(
@@ -289,13 +295,20 @@ def _follow(tensor: Any) -> tuple[str | None, Any]:
         return kind, operation if kind in PROBABILITIES else None
     if _applies_activation(operation):
         return _of_activation(operation, inputs)
-    kinds = {_follow(x)[0] for x in inputs}
-    kind = kinds.pop() if len(kinds) == 1 else None
-    if name in MEANS or (name in ARITHMETIC and kind == "logits"):
-        return kind, None
-    if name == "Concatenate" and kind != "probabilities":
-        return kind, None
-    return None, None
+    return _of_combination(name, inputs), None
+
+
+def _of_combination(name: str, inputs: list[Any]) -> str | None:
+    if name not in {*MEANS, *ARITHMETIC, "Concatenate"}:
+        return None
+    kinds = {_follow(tensor)[0] for tensor in inputs}
+    (kind,) = kinds if len(kinds) == 1 else (None,)
+    keeps = (
+        name in MEANS
+        or kind == "logits"
+        or (name == "Concatenate" and kind == "label_probabilities")
+    )
+    return kind if keeps else None
 
 
 def _of_activation(operation: Any, inputs: list[Any]) -> tuple[str | None, Any]:

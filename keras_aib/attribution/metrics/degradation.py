@@ -23,6 +23,7 @@ def degradation(
     substrate: Any = "zeros",
     batch_size: int = 32,
     data_format: str | None = None,
+    output_kind: str | None = None,
 ) -> DegradationResult:
     """Area between replacing the lowest tiles first and the highest first.
 
@@ -41,7 +42,8 @@ def degradation(
         maps: `[images, height, width]`, of the size of the images. A tile
             counts with the mean of its map; of equal tiles the one that is
             read first goes first, in both directions.
-        targets: One class an image.
+        targets: One class an image; of a model of labels one label, of a model
+            with a single output 0 or 1.
         tile_size: Side of a tile, in pixels. The paper has 8 and 14.
         steps: Steps of equal tile counts; `None` replaces tile by tile, as
             the paper does: 784 steps for 224 x 224 pixels and tiles of 8.
@@ -49,6 +51,8 @@ def degradation(
         batch_size: Images the model sees at once.
         data_format: Of `images`; `keras.config.image_data_format()` by
             default.
+        output_kind: What the model gives, where it does not tell itself: one
+            of `keras_aib.models.output_head.OUTPUT_KINDS`.
 
     Returns:
         `DegradationResult`; `values` lies between -1 and 1.
@@ -75,7 +79,9 @@ def degradation(
     ```
     """
     check_positive_integer("tile_size", tile_size)
-    judged = JudgedMaps(model, images, maps, targets, batch_size, data_format)
+    judged = JudgedMaps(
+        model, images, maps, targets, batch_size, data_format, output_kind
+    )
     first = tile_ranks(judged.maps, tile_size)
     num_tiles = int(first[0].max()) + 1
     steps = num_tiles if steps is None else steps

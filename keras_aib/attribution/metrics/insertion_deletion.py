@@ -22,6 +22,7 @@ def insertion(
     substrate: Any = "blur",
     batch_size: int = 32,
     data_format: str | None = None,
+    output_kind: str | None = None,
 ) -> CurveResult:
     """Area under the probability while the highest pixels are put in.
 
@@ -37,7 +38,8 @@ def insertion(
             channels]`.
         maps: `[images, height, width]`, of the size of the images. Of equal
             pixels the one that is read first, row by row, goes first.
-        targets: One class an image.
+        targets: One class an image; of a model of labels one label, of a model
+            with a single output 0 or 1.
         steps: Steps of equal pixel counts, up to rounding.
         substrate: Where to start, in the units of the images: `"blur"`
             (Gaussian, 51 x 51, sigma 50), `"zeros"`, an array (one value, one a
@@ -46,6 +48,8 @@ def insertion(
         batch_size: Images the model sees at once.
         data_format: Of `images`; `keras.config.image_data_format()` by
             default.
+        output_kind: What the model gives, where it does not tell itself: one
+            of `keras_aib.models.output_head.OUTPUT_KINDS`.
 
     Returns:
         `CurveResult` with `steps + 1` points; `values` is the trapezoid
@@ -71,7 +75,9 @@ def insertion(
     result.mean, result.curves
     ```
     """
-    judged = JudgedMaps(model, images, maps, targets, batch_size, data_format)
+    judged = JudgedMaps(
+        model, images, maps, targets, batch_size, data_format, output_kind
+    )
     return _replace("insertion", judged, steps, substrate)
 
 
@@ -84,6 +90,7 @@ def deletion(
     substrate: Any = "zeros",
     batch_size: int = 32,
     data_format: str | None = None,
+    output_kind: str | None = None,
 ) -> CurveResult:
     """Area under the probability while the highest pixels are taken out.
 
@@ -100,6 +107,7 @@ def deletion(
         substrate: What stands where pixels were, as in `insertion`.
         batch_size: As in `insertion`.
         data_format: As in `insertion`.
+        output_kind: As in `insertion`.
 
     Returns:
         As in `insertion`.
@@ -122,7 +130,9 @@ def deletion(
     print(metrics.deletion(model, images, maps, targets=[1], steps=4))
     ```
     """
-    judged = JudgedMaps(model, images, maps, targets, batch_size, data_format)
+    judged = JudgedMaps(
+        model, images, maps, targets, batch_size, data_format, output_kind
+    )
     return _replace("deletion", judged, steps, substrate)
 
 

@@ -6,10 +6,11 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_aib.attribution.class_probabilities import class_probabilities
+from keras_aib.attribution.fill_up import fill_up
 from keras_aib.checks import check_finite
 from keras_aib.checks import check_images
 from keras_aib.checks import check_positive_integer
+from keras_aib.models.output_head import find_output_head
 
 DATA_FORMATS = ("channels_last", "channels_first")
 
@@ -23,9 +24,12 @@ class JudgedMaps:
         model: Classifier from pixels to logits or probabilities.
         images: Images as the model takes them.
         maps: `[images, height, width]`.
-        targets: One class an image.
-        batch_size: Images the model sees at once.
+        targets: One class or label an image; of a model with one output 0 or
+            1.
+        batch_size: Images the model sees at once; its own number for a model
+            of fixed batches.
         data_format: Of the images; Keras's own by default.
+        output_kind: One of `OUTPUT_KINDS`, where the model does not tell.
 
     Raises:
         TypeError: If `model` is no Keras model, or images are no numbers.
@@ -41,6 +45,7 @@ class JudgedMaps:
         targets: Any,
         batch_size: int,
         data_format: str | None,
+        output_kind: str | None = None,
     ) -> None:
         if not isinstance(model, keras.Model):
             raise TypeError(
@@ -57,9 +62,15 @@ class JudgedMaps:
         images = keras.ops.convert_to_numpy(images)
         # Sizes are left to the model, which knows what it takes.
         check_images(images, (None, None, None, *images.shape[-1:]), -1)
-        self.options = {"batch_size": batch_size, "data_format": data_format}
+        self.head = find_output_head(model, output_kind)
+        self.options = {
+            "batch_size": batch_size,
+            "data_format": data_format,
+            "output_kind": self.head.kind,
+        }
         self._model = model
-        self._batch_size = batch_size
+        self._fixed_batch = model.inputs[0].shape[0]
+        self._batch_size = self._fixed_batch or batch_size
         self._channels_first = data_format == "channels_first"
         self.images = self.to_channels_last(images)
         self.maps = self._checked_maps(maps)
@@ -92,23 +103,18 @@ class JudgedMaps:
             images: Channels-last, `batch_size` of them at most.
 
         Raises:
-            ValueError: If it is not `[images, classes]`, not finite, or has
-                fewer classes than the targets.
+            ValueError: If it is not finite.
         """
+        count = len(images)
         images = np.asarray(self.from_channels_last(images), "float32")
+        if self._fixed_batch:
+            images = fill_up(images, self._fixed_batch)
         # `predict` would set up a pipeline every time: 60 ms on TensorFlow.
-        outputs = np.asarray(self._model.predict_on_batch(images), "float64")
-        if outputs.ndim != 2:
-            raise ValueError(
-                "`model` must give logits or probabilities [images, classes]. "
-                f"Received: outputs of shape {outputs.shape}."
-            )
+        outputs = keras.ops.convert_to_numpy(
+            self._model.predict_on_batch(images)
+        )
+        outputs = outputs[:count].astype("float64")
         check_finite(outputs, "outputs of the model")
-        if self.targets.max() >= outputs.shape[1]:
-            raise ValueError(
-                f"`targets` must lie in 0..{outputs.shape[1] - 1}, the classes "
-                f"of the model. Received: {self.targets.max()}."
-            )
         return outputs
 
     def target_probabilities(
@@ -120,8 +126,32 @@ class JudgedMaps:
             images: Changed images.
             rows: Which of the images they come from.
         """
-        probabilities = class_probabilities(self.outputs(images))
-        return probabilities[np.arange(len(rows)), self.targets[rows]]
+        return self._of_targets(self._probabilities(images), rows)
+
+    def says_targets(self, images: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Whether the model says the targets: the class, or the label."""
+        probabilities = self._probabilities(images)
+        if self.head.is_multi_label:
+            return self._of_targets(probabilities, rows) > 0.5
+        return probabilities.argmax(axis=-1) == self.targets[rows]
+
+    def target_outputs(
+        self, images: np.ndarray, rows: np.ndarray
+    ) -> np.ndarray:
+        """Outputs of the targets, logits or probabilities as the model has
+        them.
+        """
+        outputs = self.outputs(images)
+        if not self.head.is_binary:
+            return self._of_targets(outputs, rows)
+        # One output speaks for class 1; what it takes away it gives class 0.
+        return np.where(self.targets[rows] == 1, 1.0, -1.0) * outputs[:, 0]
+
+    def _probabilities(self, images: np.ndarray) -> np.ndarray:
+        return self.head.class_probabilities(self.outputs(images))
+
+    def _of_targets(self, values: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        return values[np.arange(len(rows)), self.targets[rows]]
 
     def to_channels_last(self, images: np.ndarray) -> np.ndarray:
         """Images as the user has them, with the channels moved to the end."""
@@ -158,5 +188,10 @@ class JudgedMaps:
                 f"{len(self)} integers of 0 or more. Received: dtype "
                 f"{targets.dtype}, shape {targets.shape}. For the predicted "
                 "classes pass `model.predict(images).argmax(-1)`."
+            )
+        if targets.max() >= self.head.num_classes:
+            raise ValueError(
+                f"`targets` must lie in 0..{self.head.num_classes - 1}, the "
+                f"classes of the model. Received: {targets.max()}."
             )
         return targets

@@ -26,6 +26,7 @@ def road(
     seed: int = 0,
     batch_size: int = 32,
     data_format: str | None = None,
+    output_kind: str | None = None,
 ) -> CurveResult:
     """Remove and debias: accuracy while pixels are removed and filled in.
 
@@ -43,7 +44,8 @@ def road(
             channels]`.
         maps: `[images, height, width]`, of the size of the images. Of equal
             pixels the one that is read first goes first, in either order.
-        targets: One class an image; the label or the predicted class.
+        targets: One class an image, the true or the predicted one; of a model
+            of labels one label, of a model with a single output 0 or 1.
         order: `"morf"` removes the most relevant first, a good map has a low
             accuracy; `"lerf"` the least relevant, a good map has a high one.
         shares: Shares of the pixels to remove, each between 0 and 1.
@@ -53,6 +55,8 @@ def road(
         batch_size: Images the model sees at once.
         data_format: Of `images`; `keras.config.image_data_format()` by
             default.
+        output_kind: What the model gives, where it does not tell itself: one
+            of `keras_aib.models.output_head.OUTPUT_KINDS`.
 
     Returns:
         `CurveResult`; `curves` is 1 where the model still says the target and
@@ -96,7 +100,9 @@ def road(
         raise ValueError(
             f"`noise_stddev` must be 0 or more. Received: {noise_stddev}."
         )
-    judged = JudgedMaps(model, images, maps, targets, batch_size, data_format)
+    judged = JudgedMaps(
+        model, images, maps, targets, batch_size, data_format, output_kind
+    )
     ranks = pixel_ranks(judged.maps, highest_first=order == "morf")
     counts = np.rint(removed_shares * judged.num_pixels).astype(int)
     counts = np.minimum(counts, judged.num_pixels - 1)
@@ -111,8 +117,7 @@ def road(
             )
             for row, point in zip(rows, points, strict=True)
         ]
-        predicted = judged.outputs(np.stack(changed)).argmax(axis=-1)
-        curves[rows, points] = predicted == judged.targets[rows]
+        curves[rows, points] = judged.says_targets(np.stack(changed), rows)
     return CurveResult(
         metric="road",
         values=curves.mean(axis=1),

@@ -27,6 +27,7 @@ def sensitivity_n(
     seed: int = 0,
     batch_size: int = 32,
     data_format: str | None = None,
+    output_kind: str | None = None,
 ) -> CurveResult:
     """Correlation of a subset's sum in the map with the fall of the logit.
 
@@ -42,7 +43,8 @@ def sensitivity_n(
         images: Images as the model takes them, `[images, height, width,
             channels]`.
         maps: `[images, height, width]`, of the size of the images.
-        targets: One class an image.
+        targets: One class an image; of a model of labels one label, of a model
+            with a single output 0 or 1.
         num_subsets: Subsets of each size, 3 or more; another draw for every
             image.
         sizes: Pixels in a subset; by default up to 10 sizes from 1 to 80 % of
@@ -55,6 +57,8 @@ def sensitivity_n(
         batch_size: Images the model sees at once.
         data_format: Of `images`; `keras.config.image_data_format()` by
             default.
+        output_kind: What the model gives, where it does not tell itself: one
+            of `keras_aib.models.output_head.OUTPUT_KINDS`.
 
     Returns:
         `CurveResult`; `curves` is the correlation at every size, -1 to 1, and
@@ -87,7 +91,9 @@ def sensitivity_n(
             "two points always correlate fully. Received: "
             f"num_subsets={num_subsets!r}."
         )
-    judged = JudgedMaps(model, images, maps, targets, batch_size, data_format)
+    judged = JudgedMaps(
+        model, images, maps, targets, batch_size, data_format, output_kind
+    )
     counts = _checked_sizes(sizes, judged.num_pixels)
     substrate_of = make_substrate(baseline, judged)
     sums = np.empty((len(judged), len(counts) * num_subsets))
@@ -107,10 +113,7 @@ def sensitivity_n(
         changed = np.where(
             masked[..., None], substrate_of(rows), judged.images[rows]
         )
-        outputs = judged.outputs(changed)
-        scores[rows, draws] = outputs[
-            np.arange(len(rows)), judged.targets[rows]
-        ]
+        scores[rows, draws] = judged.target_outputs(changed, rows)
     by_size = len(judged), len(counts), num_subsets
     curves = correlate_rows(sums.reshape(by_size), -scores.reshape(by_size))
     return CurveResult(
