@@ -1,10 +1,32 @@
 """Information-bottleneck vision for Keras 3."""
 
+import importlib
+from types import ModuleType
+from typing import TYPE_CHECKING
+
 from keras_aib import callbacks as callbacks
 from keras_aib import data as data
 from keras_aib import export as export
 from keras_aib import layers as layers
 from keras_aib import models as models
 from keras_aib import ops as ops
+from keras_aib import optimizers as optimizers
 from keras_aib import visualization as visualization
 from keras_aib._version import __version__ as __version__
+
+if TYPE_CHECKING:
+    from keras_aib import attribution as attribution
+    from keras_aib import zoo as zoo
+
+# Imported when first used: they are large, and the zoo stands on all else.
+_LAZY = ("attribution", "zoo")
+
+
+def __getattr__(name: str) -> ModuleType:
+    if name in _LAZY:
+        return importlib.import_module(f"keras_aib.{name}")
+    raise AttributeError(f"module 'keras_aib' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LAZY})

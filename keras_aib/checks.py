@@ -6,11 +6,28 @@ import numpy as np
 
 
 def check_positive_integer(name: str, value: Any) -> None:
-    """Refuse a `value` that is no integer of 1 or more."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+    """Refuse a `value` that is no integer of 1 or more, NumPy's included."""
+    if not is_integer(value) or value < 1:
         raise ValueError(
             f"`{name}` must be a positive integer. Received: {name}={value!r}."
         )
+
+
+def is_integer(value: Any) -> bool:
+    """Whether `value` is an integer of Python or NumPy, and no truth value."""
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
+def plain(value: Any) -> Any:
+    """A NumPy number as Python's, also within a tuple or list.
+
+    Configurations become JSON, which knows no NumPy.
+    """
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, tuple | list):
+        return type(value)(map(plain, value))
+    return value
 
 
 def check_images(

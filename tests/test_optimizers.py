@@ -6,8 +6,8 @@ import pytest
 
 from keras_aib.layers import AnchorQuantizer
 from keras_aib.models import BottleneckModel
-from keras_aib.zoo.optimizers import GroupedAdam
-from keras_aib.zoo.optimizers import GroupedSGD
+from keras_aib.optimizers import GroupedAdam
+from keras_aib.optimizers import GroupedSGD
 
 SCALE = 1e-2
 

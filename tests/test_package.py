@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -9,6 +10,8 @@ from pathlib import Path
 
 import keras
 import pytest
+
+import keras_aib
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -65,6 +68,37 @@ print(json.dumps([m for m in set(sys.modules) - before if "." not in m]))
 """
     foreign = set(json.loads(run_python(code))) - set(sys.stdlib_module_names)
     assert foreign == {"keras_aib"}
+
+
+REGISTERED = re.compile(
+    r'register_keras_serializable\(package="keras_aib"\)\s*class (\w+)'
+)
+
+
+def test_import_makes_all_known_and_all_there():
+    """Every class that a file may name, and every room, lazy ones too."""
+    declared = {
+        f"keras_aib>{name}"
+        for folder in ("keras_aib", "zoo")
+        for file in (REPOSITORY / folder).rglob("*.py")
+        for name in REGISTERED.findall(file.read_text())
+    }
+    assert {"keras_aib>GroupedSGD", "keras_aib>ReflectPadCrop"} < declared
+    rooms = {"attribution", "callbacks", "data", "export", "layers", "models"}
+    rooms |= {"ops", "optimizers", "visualization", "zoo"}
+    code = f"""
+import json, keras, keras_aib
+known = [*keras.saving.get_custom_objects()]
+missing = [room for room in {sorted(rooms)} if room not in dir(keras_aib)]
+for room in {sorted(rooms)}:
+    getattr(keras_aib, room).__name__
+print(json.dumps([known, missing]))
+"""
+    known, missing = json.loads(run_python(code))
+    assert declared <= set(known)
+    assert not missing
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = keras_aib.nothing
 
 
 def test_the_jax_environment_has_no_tensorflow():

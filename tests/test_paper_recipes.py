@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from keras_aib.zoo.optimizers import GroupedAdam
-from keras_aib.zoo.optimizers import GroupedSGD
+from keras_aib.optimizers import GroupedAdam
+from keras_aib.optimizers import GroupedSGD
 from keras_aib.zoo.paper_nets import PAPER_NETS
 from keras_aib.zoo.paper_recipes import PAPER_RECIPES
 from keras_aib.zoo.paper_recipes import paper_recipe

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from keras_aib.data.augmentation import BatchAugmentation
-from keras_aib.zoo.reflect_pad_crop import ReflectPadCrop
+from keras_aib.layers import ReflectPadCrop
 
 
 def numbered(count=16, height=8, width=8):

@@ -10,9 +10,9 @@ from typing import Any
 
 import keras
 
-from keras_aib.zoo.optimizers import GroupedAdam
-from keras_aib.zoo.optimizers import GroupedSGD
-from keras_aib.zoo.reflect_pad_crop import ReflectPadCrop
+from keras_aib.layers import ReflectPadCrop
+from keras_aib.optimizers import GroupedAdam
+from keras_aib.optimizers import GroupedSGD
 
 EPOCHS = 200
 ANCHOR_SCALES = {"anchors": 1e-4}

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_aib.checks import is_integer
 from keras_aib.layers.rated_layer import RatedLayer
 from keras_aib.layers.rated_layer import check_weight
 from keras_aib.ops import nearest_anchor
@@ -77,14 +78,14 @@ class AnchorQuantizer(RatedLayer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if not isinstance(num_anchors, int) or num_anchors < 2:
+        if not is_integer(num_anchors) or num_anchors < 2:
             raise ValueError(
                 "`num_anchors` must be an integer of 2 or more: with fewer the "
                 "map is constant and attends to nothing. Use "
                 "num_anchors=None in BottleneckAttention for continuous "
                 f"scores. Received: num_anchors={num_anchors!r}."
             )
-        self.num_anchors = num_anchors
+        self.num_anchors = int(num_anchors)
         self.codebook_weight = check_weight("codebook_weight", codebook_weight)
         self.commitment_weight = check_weight(
             "commitment_weight", commitment_weight
@@ -93,7 +94,7 @@ class AnchorQuantizer(RatedLayer):
             "anchor_gradient_scale", anchor_gradient_scale
         )
         self.anchors = self.add_weight(
-            shape=(num_anchors,),
+            shape=(self.num_anchors,),
             initializer=_evenly_spaced,
             autocast=False,
             name="anchors",

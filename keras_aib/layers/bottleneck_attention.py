@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_aib.checks import plain
 from keras_aib.layers.anchor_quantizer import AnchorQuantizer
 from keras_aib.layers.variational_spatial_attention import (
     VariationalSpatialAttention,
@@ -101,10 +102,10 @@ class BottleneckAttention(keras.layers.Layer):
                 dtype=self.dtype_policy,
                 name="quantizer",
             )
-        self.num_anchors = num_anchors
-        self.codebook_weight = codebook_weight
-        self.commitment_weight = commitment_weight
-        self.anchor_gradient_scale = anchor_gradient_scale
+        self.num_anchors = plain(num_anchors)
+        self.codebook_weight = plain(codebook_weight)
+        self.commitment_weight = plain(commitment_weight)
+        self.anchor_gradient_scale = plain(anchor_gradient_scale)
 
     @property
     def data_format(self) -> str:

@@ -8,6 +8,7 @@ import keras
 from keras import ops
 
 from keras_aib.checks import check_positive_integer
+from keras_aib.checks import plain
 from keras_aib.layers.rated_layer import RatedLayer
 from keras_aib.layers.rated_layer import check_weight
 from keras_aib.layers.rated_layer import sample
@@ -97,12 +98,12 @@ class GaussianBottleneck(RatedLayer):
                 f"`kl_scale` must be one of {KL_SCALES}. Received: "
                 f"kl_scale={kl_scale!r}."
             )
-        self.latent_dim = latent_dim
+        self.latent_dim = int(latent_dim)
         self.initial_beta = check_weight("beta", beta)
         self.stddev_offset = float(stddev_offset)
         self.kl_scale = kl_scale
-        self.seed = seed
-        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.seed = plain(seed)
+        self.seed_generator = keras.random.SeedGenerator(self.seed)
         # Kept from Keras's tracker, or it would become a weight.
         self._price = SimpleNamespace(
             beta=keras.Variable(
@@ -113,7 +114,7 @@ class GaussianBottleneck(RatedLayer):
             )
         )
         self.encoder = keras.layers.Dense(
-            2 * latent_dim, dtype=self.dtype_policy, name="encoder"
+            2 * self.latent_dim, dtype=self.dtype_policy, name="encoder"
         )
 
     @property

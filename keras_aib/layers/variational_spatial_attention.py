@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_aib.checks import plain
 from keras_aib.layers.rated_layer import RatedLayer
 from keras_aib.layers.rated_layer import sample
 from keras_aib.layers.score_convolution import ScoreConvolution
@@ -79,11 +80,11 @@ class VariationalSpatialAttention(RatedLayer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.kernel_size = kernel_size
+        self.kernel_size = plain(kernel_size)
         self.stddev_offset = float(stddev_offset)
         self.data_format = data_format or keras.config.image_data_format()
-        self.seed = seed
-        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.seed = plain(seed)
+        self.seed_generator = keras.random.SeedGenerator(self.seed)
         self.has_default_score_network = score_network is None
         # Features of a pretrained backbone are large and not normalized: a
         # random kernel would saturate the sigmoid in a random pattern that is

@@ -4,6 +4,8 @@ from typing import Any
 
 import keras
 
+from keras_aib.checks import is_integer
+
 
 def make_decoder(
     num_classes: int,
@@ -26,11 +28,7 @@ def make_decoder(
     Raises:
         ValueError: If `hidden_units` is no integer of 0 or more.
     """
-    if (
-        not isinstance(hidden_units, int)
-        or isinstance(hidden_units, bool)
-        or hidden_units < 0
-    ):
+    if not is_integer(hidden_units) or hidden_units < 0:
         raise ValueError(
             "`hidden_units` must be an integer of 0 or more, or None for "
             "`latent_dim`; 0 leaves the hidden layer out. Received: "

@@ -21,6 +21,7 @@ import keras
 from keras_aib import data
 from keras_aib.files import sha256
 from keras_aib.files import written_whole
+from keras_aib.layers import ReflectPadCrop
 from keras_aib.models.half_precision import write_half
 from keras_aib.zoo.metrics import accuracy
 from keras_aib.zoo.metrics import class_probabilities
@@ -30,7 +31,6 @@ from keras_aib.zoo.pretrained import assemble_classifier
 from keras_aib.zoo.pretrained import build_head
 from keras_aib.zoo.recipes.options import recipe_parser
 from keras_aib.zoo.recipes.results import append_run
-from keras_aib.zoo.reflect_pad_crop import ReflectPadCrop
 from keras_aib.zoo.vit import PRETRAINED
 from keras_aib.zoo.weight_files import WEIGHTS_FOLDER
 
