@@ -10,16 +10,11 @@ import numpy as np
 
 from keras_aib import _attention_grid
 from keras_aib.checks import check_finite
+from keras_aib.requirements import require
 
 INTERPOLATIONS = ("bilinear", "nearest")
 SCALES = ("fixed", "image")
 LUMINANCE = np.array([[0.299], [0.587], [0.114]])
-
-
-def _plot_extra(name: str) -> ImportError:
-    return ImportError(
-        f"Pictures need {name}. Install it with `pip install keras-aib[plot]`."
-    )
 
 
 def photos_and_maps(
@@ -122,14 +117,8 @@ def blend(
         )
     if not 0 <= alpha <= 1:
         raise ValueError(f"`alpha` must lie in 0..1. Received: {alpha}")
-    try:
-        import matplotlib
-    except ImportError as error:
-        raise _plot_extra("matplotlib") from error
-    try:
-        from PIL import Image
-    except ImportError as error:
-        raise _plot_extra("pillow") from error
+    matplotlib = require("matplotlib", "Drawing a map", "plot")
+    Image = require("PIL.Image", "Drawing a map", "plot")  # noqa: N806
     if colormap not in matplotlib.colormaps:
         raise ValueError(
             f"`colormap` must be the name of a matplotlib colour map, such as "

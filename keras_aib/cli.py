@@ -1,8 +1,10 @@
 """The command line: `keras-aib`, or `python -m keras_aib.cli`."""
 
-import importlib.util
 import sys
 from collections.abc import Sequence
+
+from keras_aib.requirements import is_installed
+from keras_aib.requirements import missing_package
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -12,11 +14,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         arguments: What follows the program's name; that of the process by
             default.
     """
-    if importlib.util.find_spec("click") is None:
-        sys.exit(
-            "The command line needs click. Install it with "
-            "`pip install keras-aib[cli]`."
-        )
+    if not is_installed("click"):
+        sys.exit(str(missing_package("click", "The command line", "cli")))
     from keras_aib.commands import command_line
 
     arguments = list(sys.argv[1:] if arguments is None else arguments)

@@ -264,8 +264,8 @@ def test_bad_arguments(arguments, message):
         data.from_published(**arguments)
 
 
-def test_without_scipy_the_extra_is_named(tmp_path, monkeypatch):
+def test_without_scipy_it_says_what_to_install(tmp_path, monkeypatch):
     write_svhn(tmp_path)
     monkeypatch.setitem(sys.modules, "scipy", None)
-    with pytest.raises(ImportError, match=r"SciPy.*keras-aib\[data\]"):
+    with pytest.raises(ImportError, match=r"SVHN.*pip install scipy"):
         published("svhn_cropped", tmp_path)

@@ -157,7 +157,7 @@ def test_tfds_without_one_image_and_one_class(tfds, tmp_path, monkeypatch):
         tiny(tmp_path)
 
 
-def test_without_tfds_the_extra_is_named(monkeypatch):
+def test_without_tfds_it_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorflow_datasets", None)
-    with pytest.raises(ImportError, match=r"keras-aib\[data\]"):
+    with pytest.raises(ImportError, match="pip install tensorflow-datasets"):
         data.from_tfds("beans")

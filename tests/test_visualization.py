@@ -249,10 +249,12 @@ def test_pyplot_and_the_matplotlib_backend_are_left_alone(maps):
     assert matplotlib.rcParams["backend"] == backend
 
 
-@pytest.mark.parametrize("missing", ["matplotlib", "PIL"])
-def test_a_missing_library_names_the_extra(maps, monkeypatch, missing):
+@pytest.mark.parametrize(
+    ("missing", "package"), [("matplotlib", "matplotlib"), ("PIL", "pillow")]
+)
+def test_a_missing_library_is_named(maps, monkeypatch, missing, package):
     monkeypatch.setitem(sys.modules, missing, None)
-    with pytest.raises(ImportError, match=r"pip install keras-aib\[plot\]"):
+    with pytest.raises(ImportError, match=f"pip install {package}"):
         overlay_attention(GRAY, maps)
 
 

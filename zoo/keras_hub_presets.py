@@ -10,6 +10,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_aib.requirements import require
+
 # KerasHub 0.32 converts these timm checkpoints without an error, to features
 # that differ from timm's by 7 to 110 percent.
 WRONG_TIMM_CONVERSIONS = (
@@ -22,15 +24,8 @@ WRONG_TIMM_CONVERSIONS = (
 
 
 def import_keras_hub() -> Any:
-    """The `keras_hub` module, or an error that names the extra."""
-    try:
-        import keras_hub
-    except ImportError as error:
-        raise ImportError(
-            "The zoo builds its backbones with KerasHub: "
-            "`pip install keras-aib[hub]`."
-        ) from error
-    return keras_hub
+    """The `keras_hub` module, or an error that says what to install."""
+    return require("keras_hub", "A backbone of the zoo", "hub")
 
 
 def is_preset(name: str) -> bool:

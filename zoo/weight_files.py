@@ -90,8 +90,8 @@ def checked_weights(file_name: str, expected_sha256: str) -> Path:
     """
     path = WEIGHTS_FOLDER / file_name
     remedy = (
-        "Install keras-aib again (`pip install --force-reinstall --no-deps "
-        "keras-aib`; in a clone, `git checkout -- zoo/weights`)."
+        "Install keras-aib again, or, in a clone, call "
+        "`git checkout -- zoo/weights`."
     )
     if not path.is_file():
         raise FileNotFoundError(f"Weight file {path} is missing. {remedy}")

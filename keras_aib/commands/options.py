@@ -1,11 +1,13 @@
 """Options that several commands have."""
 
-import importlib.util
 import os
 import sys
 from typing import Any
 
 import click
+
+from keras_aib.requirements import is_installed
+from keras_aib.requirements import missing_package
 
 BACKENDS = ("tensorflow", "jax", "torch")
 
@@ -45,11 +47,8 @@ def use_backend(backend: str | None) -> None:
 
     if backend in (None, keras.config.backend()):
         return
-    if importlib.util.find_spec(str(backend)) is None:
-        raise ImportError(
-            f"The {backend} backend is not installed. Install it with "
-            f"`pip install keras-aib[{backend}]`."
-        )
+    if not is_installed(str(backend)):
+        raise missing_package(str(backend), f"The backend {backend!r}")
     arguments = click.get_current_context().find_root().obj
     sys.stdout.flush()
     sys.stderr.flush()

@@ -1,12 +1,13 @@
 """Image files and arrays to RGB pixels of one size, with Pillow."""
 
-import importlib.util
 import math
 import os
 from collections.abc import Sequence
 from typing import IO
 
 import numpy as np
+
+from keras_aib.requirements import require
 
 
 class UnreadableImageError(ValueError):
@@ -22,12 +23,8 @@ class UnreadableImageError(ValueError):
 
 
 def require_pillow() -> None:
-    """Raise an `ImportError` that names the extra if Pillow is missing."""
-    if importlib.util.find_spec("PIL") is None:
-        raise ImportError(
-            "Decoding and resizing images needs Pillow. Install it with "
-            "`pip install keras-aib[data]`."
-        )
+    """Raise an `ImportError` that says what to install without Pillow."""
+    require("PIL", "Decoding and resizing images")
 
 
 def check_image_size(image_size: Sequence[int]) -> tuple[int, int]:

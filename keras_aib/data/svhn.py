@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from keras_aib.data.archive import Archive
+from keras_aib.requirements import require
 
 SVHN = Archive(
     "SVHN, cropped digits,",
@@ -37,13 +38,7 @@ def read_svhn(
 
 
 def _load(path: Path) -> dict[str, Any]:
-    try:
-        from scipy import io
-    except ImportError as error:
-        raise ImportError(
-            "Reading SVHN needs SciPy. Install it with `pip install "
-            f"keras-aib[data]`. ({error})"
-        ) from error
+    io = require("scipy.io", "Reading SVHN")
     # SciPy raises whatever its parser trips over in a damaged file.
     try:
         return io.loadmat(path)

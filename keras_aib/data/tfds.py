@@ -1,7 +1,6 @@
 """Images of TensorFlow Datasets, read without TensorFlow."""
 
 import functools
-import importlib
 import io
 import os
 from typing import Any
@@ -14,6 +13,7 @@ from keras_aib.data.decoding import check_image_size
 from keras_aib.data.decoding import read_image
 from keras_aib.data.decoding import require_pillow
 from keras_aib.data.image_dataset import ImageDataset
+from keras_aib.requirements import require
 
 
 def from_tfds(
@@ -203,13 +203,7 @@ class _TFDSSource:
 
 
 def _import_tfds() -> Any:
-    try:
-        return importlib.import_module("tensorflow_datasets")
-    except ImportError as error:
-        raise ImportError(
-            "`from_tfds` needs tensorflow_datasets. Install it with "
-            f"`pip install keras-aib[data]`. ({error})"
-        ) from error
+    return require("tensorflow_datasets", "`from_tfds`", "data")
 
 
 def _builder(tfds: Any, name: str, data_dir: str | os.PathLike | None) -> Any:

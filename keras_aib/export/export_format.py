@@ -1,7 +1,6 @@
 """What every file format can do."""
 
 import abc
-import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,9 @@ from typing import ClassVar
 
 import keras
 import numpy as np
+
+from keras_aib.requirements import is_installed
+from keras_aib.requirements import missing_package
 
 
 @dataclass(frozen=True)
@@ -82,8 +84,7 @@ class ExportFormat(abc.ABC):
             ImportError: Names the package and the extra that brings it.
         """
         for package in self.packages:
-            if importlib.util.find_spec(package) is None:
-                raise ImportError(
-                    f"Exporting to {self.name} needs {package}. Install it "
-                    "with `pip install keras-aib[export]`."
+            if not is_installed(package):
+                raise missing_package(
+                    package, f"Exporting to {self.name}", "export"
                 )

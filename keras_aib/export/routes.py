@@ -13,6 +13,7 @@ from keras_aib.export.conversion import convert
 from keras_aib.export.export_format import ExportFormat
 from keras_aib.export.tensorflow_process import convert_with_tensorflow
 from keras_aib.export.tensorflow_process import has_tensorflow
+from keras_aib.requirements import install_command
 
 LONGEST = 1000
 
@@ -52,7 +53,7 @@ def find_routes(
         raise ImportError(
             f"The {backend} backend cannot write {kind}, so TensorFlow "
             "does it in a process of its own, but it is not installed. "
-            "Install it with `pip install keras-aib[tensorflow,export]`. "
+            f"Install it with `{install_command('tensorflow', 'export')}`. "
             f"This backend writes by itself: {_written_by(backend)}."
         )
     form.check_packages()

@@ -95,8 +95,7 @@ def load_preset(preset: str | os.PathLike, load_weights: bool) -> keras.Model:
             f"Preset {str(preset)!r} was written by keras_aib "
             f"{metadata.get('keras_aib_version')} in format "
             f"{metadata['format']}; this is keras_aib {__version__}, which "
-            f"reads formats up to {PRESET_FORMAT}. Upgrade: "
-            "`pip install --upgrade keras-aib`."
+            f"reads formats up to {PRESET_FORMAT}. Install that version."
         )
     config = _read_json(directory / CONFIG_FILE)
     model = keras.saving.deserialize_keras_object(config)

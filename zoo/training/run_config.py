@@ -176,8 +176,7 @@ class RunConfig:
             raise ValueError(
                 f"{path} was written by keras_aib {version} in format "
                 f"{written_in}; this is keras_aib {__version__}, which reads "
-                f"formats up to {RUN_FORMAT}. Upgrade: "
-                "`pip install --upgrade keras-aib`."
+                f"formats up to {RUN_FORMAT}. Install that version."
             )
         for name in ("image_size", "class_names"):
             if content[name] is not None:

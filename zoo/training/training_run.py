@@ -16,6 +16,7 @@ from keras_aib.callbacks import AttentionPictures
 from keras_aib.callbacks import BetaWarmup
 from keras_aib.data import ImageDataset
 from keras_aib.models import AIBClassifier
+from keras_aib.requirements import install_command
 from keras_aib.zoo.training.distribution import distribution_scope
 from keras_aib.zoo.training.distribution import even_batches
 from keras_aib.zoo.training.freezing import freeze
@@ -222,7 +223,8 @@ class TrainingRun:
         if importlib.util.find_spec("matplotlib") is None:
             warnings.warn(
                 "matplotlib is not installed: no pictures of the attention "
-                "are drawn. Install it with `pip install keras-aib[plot]`.",
+                "are drawn. Install it with "
+                f"`{install_command('matplotlib', 'plot')}`.",
                 stacklevel=3,
             )
             return

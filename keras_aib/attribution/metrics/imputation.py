@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_aib.attribution.metrics.missing_package import missing_package
+from keras_aib.requirements import require
 
 # Steps to a neighbour, and its weight in the mean that a pixel becomes.
 NEIGHBOURS = (
@@ -43,11 +43,8 @@ def impute(
     Raises:
         ImportError: If SciPy is missing.
     """
-    try:
-        from scipy.sparse import coo_array
-        from scipy.sparse.linalg import splu
-    except ImportError as error:
-        raise missing_package("scipy") from error
+    sparse = require("scipy.sparse", "ROAD", "attribution")
+    linalg = require("scipy.sparse.linalg", "ROAD", "attribution")
     filled = np.array(image, "float64").reshape(removed.size, -1)
     places = np.flatnonzero(removed)
     if len(places) == 0:
@@ -55,8 +52,8 @@ def impute(
     values, indices, known = _equations(filled, removed, places)
     # Symmetric and positive definite: it needs no pivots, and the ordering
     # for symmetric matrices fills in least.
-    factors = splu(
-        coo_array((values, indices)).tocsc(),
+    factors = linalg.splu(
+        sparse.coo_array((values, indices)).tocsc(),
         permc_spec="MMD_AT_PLUS_A",
         diag_pivot_thresh=0.0,
         options={"SymmetricMode": True},

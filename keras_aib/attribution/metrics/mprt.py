@@ -11,11 +11,11 @@ from keras_aib.attribution.layer_tree import find_layer
 from keras_aib.attribution.layer_tree import transformer_blocks
 from keras_aib.attribution.layer_tree import walk_layers
 from keras_aib.attribution.metrics.correlation import correlate_rows
-from keras_aib.attribution.metrics.missing_package import missing_package
 from keras_aib.attribution.metrics.randomization_result import (
     RandomizationResult,
 )
 from keras_aib.checks import check_finite
+from keras_aib.requirements import require
 
 SMALLEST_MAP = 7
 
@@ -169,14 +169,13 @@ def _checked_maps(maps: Any, shape: tuple[int, ...] | None) -> np.ndarray:
 
 def _compare(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Spearman's rank correlation and SSIM, `[2, images]`."""
-    try:
-        from scipy.stats import rankdata
-        from skimage.metrics import structural_similarity
-    except ImportError as error:
-        raise missing_package("scikit-image") from error
-    ranks = [rankdata(x.reshape(len(x), -1), axis=1) for x in (first, second)]
+    stats = require("scipy.stats", "MPRT", "attribution")
+    compared = require("skimage.metrics", "MPRT", "attribution")
+    ranks = [
+        stats.rankdata(x.reshape(len(x), -1), axis=1) for x in (first, second)
+    ]
     similarities = [
-        structural_similarity(_stretch(x), _stretch(y), data_range=1.0)
+        compared.structural_similarity(_stretch(x), _stretch(y), data_range=1.0)
         for x, y in zip(first, second, strict=True)
     ]
     return np.stack([correlate_rows(*ranks), np.array(similarities)])
