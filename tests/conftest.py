@@ -7,14 +7,11 @@ os.environ.setdefault("MPLBACKEND", "agg")
 # One thread a worker: the models are tiny, there are as many workers as cores,
 # and threads that fight for a core wait four times as long as they compute.
 # The environment also reaches the processes that tests start.
-for limit in (
-    "OMP_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "TF_NUM_INTRAOP_THREADS",
-    "TF_NUM_INTEROP_THREADS",
-):
-    os.environ.setdefault(limit, "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("MKL_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 if os.environ.get("KERAS_BACKEND") == "jax":
     # Many small graphs: compiling them costs more than running them.
     os.environ.setdefault(

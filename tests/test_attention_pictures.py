@@ -11,6 +11,7 @@ from PIL import Image
 from keras_aib.callbacks import AttentionPictures
 from keras_aib.callbacks import BetaWarmup
 from keras_aib.models import AIBClassifier
+from keras_aib.visualization import overlay_attention
 
 
 class LooksLeft(keras.Model):
@@ -207,3 +208,13 @@ def test_mistakes_are_found_before_the_first_epoch(tmp_path):
 def test_bad_picture_arguments_are_refused(tmp_path, images, options, message):
     with pytest.raises(ValueError, match=message):
         AttentionPictures(images, tmp_path, **options)
+
+
+def test_maps_may_be_tensors():
+    maps = np.full((2, 4, 6), 0.2)
+    maps[0, 0, 5] = 0.9
+    expected = overlay_attention(IMAGES, maps)
+    tensors = keras.ops.convert_to_tensor(maps.astype("float32"))
+    assert np.all(overlay_attention(IMAGES, tensors) == expected)
+    half = keras.ops.cast(tensors, "bfloat16")
+    assert overlay_attention(IMAGES, half).shape == expected.shape

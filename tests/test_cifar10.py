@@ -14,6 +14,8 @@ from PIL import Image
 from keras_aib import data
 from keras_aib.data import cifar10
 
+pytestmark = pytest.mark.once
+
 
 def tiny_pictures():
     """50 training and 10 test pictures, five and one of each class."""

@@ -9,6 +9,8 @@ from PIL import Image
 
 from keras_aib import data
 
+pytestmark = pytest.mark.once
+
 
 def test_arrays_keep_their_size_and_values():
     images = noisy_images()

@@ -17,6 +17,8 @@ from scipy import io
 
 from keras_aib import data
 
+pytestmark = pytest.mark.once
+
 WRITERS = {
     "cifar10": (write_cifar10, "cifar-10-batches-bin"),
     "cifar100": (write_cifar100, "cifar-100-binary"),

@@ -11,6 +11,8 @@ from published_layouts import write_cub200
 
 from keras_aib import data
 
+pytestmark = pytest.mark.once
+
 
 def cub200(directory, name="cub200_2011", **kwargs):
     kwargs = {"image_size": (6, 8), "shuffle": False, "workers": 1, **kwargs}

@@ -10,6 +10,8 @@ from image_folders import make_folder
 from image_folders import small
 from PIL import Image
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture
 def folder(tmp_path):

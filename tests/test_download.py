@@ -14,6 +14,8 @@ import pytest
 from keras_aib.zoo import download as download_module
 from keras_aib.zoo.download import download
 
+pytestmark = pytest.mark.once
+
 CONTENT = np.random.default_rng(0).bytes(700_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 

@@ -5,6 +5,8 @@ import pytest
 
 from keras_aib.attribution import metrics
 
+pytestmark = pytest.mark.once
+
 
 def quarter_mask():
     masks = np.zeros((1, 4, 4), bool)

@@ -5,6 +5,8 @@ import pytest
 from keras_aib.zoo.recipes import results
 from keras_aib.zoo.recipes import tables
 
+pytestmark = pytest.mark.once
+
 
 def rows():
     common = dict.fromkeys(results.COLUMNS, "")
