@@ -32,7 +32,7 @@ from keras_aib import attribution
 from keras_aib import data
 from keras_aib import visualization
 from keras_aib import zoo
-from keras_aib.attribution.class_probabilities import class_probabilities
+from keras_aib.zoo import metrics
 from keras_aib.zoo.recipes.compared_models import random_crops
 from keras_aib.zoo.recipes.photographs import load_photographs
 
@@ -59,7 +59,9 @@ def main(arguments: list[str] | None = None) -> None:
 
     model = zoo.load_classifier(MODEL)
     photos = photographs(options.image_size)
-    probabilities = class_probabilities(model.predict(photos, verbose=0))
+    probabilities = metrics.class_probabilities(
+        model, model.predict(photos, verbose=0)
+    )
 
     print("\n1. Feature statistics")
     layers = sorted({IBA_LAYER, *COIBA_LAYERS})

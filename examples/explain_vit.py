@@ -30,7 +30,7 @@ from keras_aib import attribution
 from keras_aib import data
 from keras_aib import visualization
 from keras_aib import zoo
-from keras_aib.attribution.class_probabilities import class_probabilities
+from keras_aib.zoo import metrics
 
 MODEL = "vit_tiny32.cifar10"
 BLOCK = "vit_encoder/block_{}"
@@ -45,7 +45,9 @@ def main(arguments: list[str] | None = None) -> None:
     model = load(options.model)
     (train, _), (test, labels) = data.load_cifar10()
     images, labels = test[: options.images], labels[: options.images]
-    probabilities = class_probabilities(model.predict(images, verbose=0))
+    probabilities = metrics.class_probabilities(
+        model, model.predict(images, verbose=0)
+    )
 
     print("\n1. Where: the later two thirds of the blocks")
     shapes = attribution.list_layers(model, "*/block_*/layer_norm_1")
