@@ -1,8 +1,36 @@
 """Checks of what a user passes, before a compiled graph fails on it."""
 
+import os
+import re
+from collections.abc import Sequence
 from typing import Any
+from typing import TypeAlias
 
 import numpy as np
+
+ImageSize: TypeAlias = int | Sequence[int]
+
+# Two letters at least: `C://photos` is a folder.
+_REMOTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+
+
+def check_integer(name: str, value: Any, least: int) -> int:
+    """Return `value` as an `int`, or refuse it.
+
+    Args:
+        name: What the user calls it.
+        value: A Python or NumPy integer. Booleans are none.
+        least: Smallest that is allowed.
+
+    Raises:
+        ValueError: If it is no integer of at least `least`.
+    """
+    if not is_integer(value) or value < least:
+        raise ValueError(
+            f"`{name}` must be an integer of at least {least}. Received: "
+            f"{name}={value!r}"
+        )
+    return int(value)
 
 
 def check_positive_integer(name: str, value: Any) -> None:
@@ -28,6 +56,47 @@ def plain(value: Any) -> Any:
     if isinstance(value, tuple | list):
         return type(value)(map(plain, value))
     return value
+
+
+def check_image_size(image_size: ImageSize) -> tuple[int, int]:
+    """Return `image_size` as (height, width) in pixels, or refuse it.
+
+    Args:
+        image_size: One positive integer for a square, or two.
+
+    Raises:
+        ValueError: If it is neither.
+    """
+    sides: Any = (image_size,) * 2 if is_integer(image_size) else image_size
+    if (
+        not isinstance(sides, (Sequence, np.ndarray))
+        or len(sides) != 2
+        or not all(is_integer(side) and side > 0 for side in sides)
+    ):
+        raise ValueError(
+            "`image_size` must be a positive integer or two, (height, width) "
+            "in pixels, such as 224 or (224, 224). Received: "
+            f"image_size={image_size!r}"
+        )
+    return int(sides[0]), int(sides[1])
+
+
+def check_is_local(directory: str | os.PathLike) -> None:
+    """Refuse a folder that only a network reaches.
+
+    Raises:
+        ValueError: If it is an address such as `gs://bucket/photos`.
+    """
+    place = os.fsdecode(directory)
+    if not isinstance(directory, (str, bytes)):
+        # `pathlib.Path` makes one slash of two.
+        place = re.sub(":/(?!/)", "://", place)
+    if _REMOTE.match(place) and not os.path.exists(place):
+        raise ValueError(
+            f"Images are read from folders of this machine. Received: {place}, "
+            "which is elsewhere. Copy it here first, or mount it and pass the "
+            "folder where it is mounted."
+        )
 
 
 def check_images(

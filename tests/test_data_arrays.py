@@ -115,5 +115,5 @@ def test_bad_labels(labels, class_names, error, message):
 
 
 def test_bad_image_size_of_arrays():
-    with pytest.raises(ValueError, match="two positive integers"):
+    with pytest.raises(ValueError, match="positive integer or two"):
         data.from_arrays(noisy_images(), np.arange(8) % 2, image_size=(8, -1))

@@ -256,8 +256,8 @@ def test_class_names_of_another_count(tmp_path):
         ({"name": "cifar10", "crop_to_box": True}, "caltech_birds2011"),
         ({"name": "cub200_2011", "directory": "."}, "differ in size"),
         (
-            {"name": "cub200_2011", "directory": ".", "image_size": 8},
-            "two positive integers",
+            {"name": "cub200_2011", "directory": ".", "image_size": 0},
+            "positive integer or two",
         ),
     ],
 )

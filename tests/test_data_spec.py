@@ -1,10 +1,13 @@
 """One line of text names training and validation images."""
 
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
 from image_folders import collect
 from image_folders import make_folder
+from image_folders import small
 from published_layouts import asymmetric_images
 from published_layouts import bird_image
 from published_layouts import write_cifar10
@@ -12,6 +15,7 @@ from published_layouts import write_cub200
 from tiny_birds import prepare_birds
 
 from keras_aib import data
+from keras_aib.data.data_spec import DataSpec
 
 
 def opened(spec, subset="training", **kwargs):
@@ -203,3 +207,63 @@ def test_specs_that_name_nothing(tmp_path, monkeypatch, spec, message):
 def test_bad_arguments(tmp_path, arguments, message):
     with pytest.raises(ValueError, match=message):
         opened(make_folder(tmp_path), **arguments)
+
+
+@pytest.mark.parametrize(
+    ("text", "dataset", "place"),
+    [
+        ("tfds:beans", "tfds", "beans"),
+        ("tfds:beans:0.1.0", "tfds", "beans:0.1.0"),
+        (
+            "tfds:imagenet_resized/32x32:0.1.0",
+            "tfds",
+            "imagenet_resized/32x32:0.1.0",
+        ),
+        ("cifar10", "cifar10", ""),
+        ("stl10:there", "stl10", "/at/there"),
+        ("stl10:/data:2", "stl10", "/data:2"),
+        ("there", None, "/at/there"),
+        ("a:b", None, "/at/a:b"),
+        ("nowhere", None, "nowhere"),
+        ("beans", None, "/at/beans"),
+    ],
+)
+def test_a_line_of_text_is_read_by_one_rule(
+    tmp_path, monkeypatch, text, dataset, place
+):
+    """Folders that have the names of datasets change nothing."""
+    for folder in ("beans", "beans:0.1.0", "there", "a:b", "cifar10"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "imagenet_resized" / "32x32:0.1.0").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    spec = DataSpec.parse(text)
+    place = place.replace("/at", str(tmp_path))
+    assert spec.dataset == dataset
+    absolute = spec.absolute()
+    assert DataSpec.parse(absolute) == DataSpec(dataset, place)
+    assert absolute == place if dataset is None else text.startswith(dataset)
+    # Read from elsewhere, it names the same.
+    monkeypatch.chdir("/")
+    assert DataSpec.parse(absolute).absolute() == absolute
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "gs://bucket/photos",
+        "s3://bucket/photos",
+        "https://example.org/photos.zip",
+        "hf://datasets/beans",
+        "GS://bucket",
+    ],
+)
+@pytest.mark.parametrize("spec", ["{}", "stl10:{}"])
+def test_a_folder_elsewhere_is_refused(place, spec):
+    with pytest.raises(ValueError, match=r"folders of this machine.*Copy it"):
+        opened(spec.format(place))
+    with pytest.raises(ValueError, match="folders of this machine"):
+        small(place)
+    with pytest.raises(ValueError, match="folders of this machine"):
+        small(Path(place))
+    with pytest.raises(ValueError, match="folders of this machine"):
+        data.from_published("stl10", place)

@@ -5,6 +5,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_aib.checks import ImageSize
+from keras_aib.checks import check_image_size
 from keras_aib.zoo import keras_applications
 from keras_aib.zoo import keras_hub_presets
 from keras_aib.zoo.pretrained_config import PretrainedConfig
@@ -222,23 +224,11 @@ def _find(name: str) -> PretrainedConfig | None:
 
 
 def standardized_size(
-    image_size: int | tuple[int, int] | None,
+    image_size: ImageSize | None,
 ) -> tuple[int, int] | None:
     """Height and width in pixels; `None` stays `None`.
 
     Raises:
-        ValueError: If it is no positive number, or pair of them.
+        ValueError: If it is no positive integer, or pair of them.
     """
-    if image_size is None:
-        return None
-    size = (image_size,) * 2 if isinstance(image_size, int) else image_size
-    try:
-        height, width = (int(side) for side in size)
-    except (TypeError, ValueError):
-        height = width = 0
-    if height < 1 or width < 1:
-        raise ValueError(
-            "`image_size` must be a positive number of pixels, or a height "
-            f"and a width. Received: image_size={image_size!r}"
-        )
-    return height, width
+    return None if image_size is None else check_image_size(image_size)

@@ -182,7 +182,7 @@ def _absolute(text: str) -> str:
 
 
 def _started(folder: Path, options: dict[str, Any]) -> Any:
-    from keras_aib.data import PUBLISHED_NAMES
+    from keras_aib.data.data_spec import DataSpec
     from keras_aib.zoo.training import RunConfig
     from keras_aib.zoo.training import TrainingRun
 
@@ -190,7 +190,5 @@ def _started(folder: Path, options: dict[str, Any]) -> Any:
         del options["backend"]
     # A run can be resumed from another folder.
     options["model"] = _absolute(options["model"])
-    if options["data"] not in PUBLISHED_NAMES:
-        dataset, colon, path = options["data"].rpartition(":")
-        options["data"] = f"{dataset}{colon}{_absolute(path)}"
+    options["data"] = DataSpec.parse(options["data"]).absolute()
     return TrainingRun.start(folder, RunConfig(**options))

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_aib.checks import check_is_local
+
 
 @dataclasses.dataclass(frozen=True)
 class Archive:
@@ -23,6 +25,7 @@ class Archive:
 
     def locate(self, directory: str | os.PathLike) -> Path:
         """Return the folder of the files: `directory` or one inside it."""
+        check_is_local(directory)
         directory = Path(directory)
         if directory.is_file():
             raise ValueError(

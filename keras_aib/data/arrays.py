@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 
+from keras_aib.checks import ImageSize
 from keras_aib.checks import check_finite
+from keras_aib.checks import check_image_size
 from keras_aib.data.augmentation import Augmentation
-from keras_aib.data.decoding import check_image_size
 from keras_aib.data.decoding import require_pillow
 from keras_aib.data.decoding import resize_array
 from keras_aib.data.image_dataset import ImageDataset
@@ -16,7 +17,7 @@ from keras_aib.data.image_dataset import ImageDataset
 def from_arrays(
     images: Any,
     labels: Any,
-    image_size: tuple[int, int] | None = None,
+    image_size: ImageSize | None = None,
     batch_size: int = 32,
     shuffle: bool = True,
     augmentation: Augmentation | None = None,
@@ -33,8 +34,8 @@ def from_arrays(
         images: Pixels 0..255, integer or float, [N, H, W, 3]; grey images
             [N, H, W] or [N, H, W, 1] are repeated to three channels.
         labels: Integer classes 0..num_classes-1, [N] or [N, 1].
-        image_size: (height, width) in pixels to resize to, or `None` to keep
-            the size. The aspect ratio is not kept.
+        image_size: (height, width) in pixels to resize to, one integer for a
+            square, or `None` to keep the size. The aspect ratio is not kept.
         batch_size: Images per batch.
         shuffle: Whether to draw a new order for each pass.
         augmentation: Keras layer or list of layers for training.

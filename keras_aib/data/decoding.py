@@ -27,22 +27,6 @@ def require_pillow() -> None:
     require("PIL", "Decoding and resizing images")
 
 
-def check_image_size(image_size: Sequence[int]) -> tuple[int, int]:
-    """Return `image_size` as (height, width), or say what is wrong with it."""
-    sizes = tuple(image_size) if isinstance(image_size, Sequence) else ()
-    if len(sizes) != 2 or any(
-        isinstance(size, bool)
-        or not isinstance(size, (int, np.integer))
-        or size < 1
-        for size in sizes
-    ):
-        raise ValueError(
-            "`image_size` must be two positive integers, (height, width) in "
-            f"pixels, such as (224, 224). Received: image_size={image_size!r}"
-        )
-    return int(sizes[0]), int(sizes[1])
-
-
 def read_image(
     file: str | os.PathLike | IO[bytes],
     image_size: tuple[int, int],

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_aib.checks import ImageSize
+from keras_aib.checks import check_image_size
+from keras_aib.checks import check_is_local
 from keras_aib.data.augmentation import Augmentation
-from keras_aib.data.decoding import check_image_size
 from keras_aib.data.file_source import FileSource
 from keras_aib.data.image_dataset import ImageDataset
 
@@ -18,7 +20,7 @@ _SUBSETS = ("training", "validation")
 
 def from_folder(
     directory: str | os.PathLike,
-    image_size: tuple[int, int] = (224, 224),
+    image_size: ImageSize = (224, 224),
     batch_size: int = 32,
     shuffle: bool = True,
     augmentation: Augmentation | None = None,
@@ -39,7 +41,7 @@ def from_folder(
 
     Args:
         directory: Folder that holds the class folders.
-        image_size: (height, width) in pixels.
+        image_size: (height, width) in pixels, or one integer for a square.
         batch_size: Images per batch.
         shuffle: Whether to draw a new order for each pass.
         augmentation: Keras layer or list of layers for training.
@@ -86,6 +88,7 @@ def from_folder(
     """
     image_size = check_image_size(image_size)
     check_split(validation_split, subset)
+    check_is_local(directory)
     files = _find_files(Path(directory))
     names = _check_class_names(class_names, list(files))
     if validation_split is not None:

@@ -10,6 +10,7 @@ from typing import Protocol
 import keras
 import numpy as np
 
+from keras_aib.checks import check_integer
 from keras_aib.data.augmentation import Augmentation
 from keras_aib.data.augmentation import BatchAugmentation
 from keras_aib.data.decoding import UnreadableImageError
@@ -129,9 +130,9 @@ class ImageDataset(keras.utils.PyDataset):
         # read to build a model, `steps_per_epoch`) and serves them in the next
         # pass, so that predictions lose their order and images repeat.
         super().__init__(workers=1)
-        _check_integer("batch_size", batch_size, 1)
-        _check_integer("seed", seed, 0)
-        _check_integer("workers", workers, 1)
+        check_integer("batch_size", batch_size, 1)
+        check_integer("seed", seed, 0)
+        check_integer("workers", workers, 1)
         self.class_names = list(source.class_names)
         self.num_classes = len(self.class_names)
         self._source = source
@@ -235,7 +236,7 @@ class ImageDataset(keras.utils.PyDataset):
         train.start_at(2)  # then model.fit(train, initial_epoch=2, ...)
         ```
         """
-        self._epoch = _check_integer("epoch", epoch, 0)
+        self._epoch = check_integer("epoch", epoch, 0)
         self._order = self._draw_order()
 
     def sample(self, num_images: int, seed: int = 0) -> "ImageDataset":
@@ -263,8 +264,8 @@ class ImageDataset(keras.utils.PyDataset):
         few = data.from_arrays(images, np.arange(10) % 2).sample(4)
         ```
         """
-        _check_integer("num_images", num_images, 1)
-        _check_integer("seed", seed, 0)
+        check_integer("num_images", num_images, 1)
+        check_integer("seed", seed, 0)
         total = len(self._source)
         if num_images > total:
             raise ValueError(
@@ -327,12 +328,3 @@ class ImageDataset(keras.utils.PyDataset):
         if len(found) > _MAX_NAMES:
             lines.append(f"and {len(found) - _MAX_NAMES} more")
         return ", ".join(lines)
-
-
-def _check_integer(name: str, value: int, least: int) -> int:
-    if not isinstance(value, (int, np.integer)) or value < least:
-        raise ValueError(
-            f"`{name}` must be an integer of at least {least}. Received: "
-            f"{name}={value!r}"
-        )
-    return int(value)

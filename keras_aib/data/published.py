@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from keras_aib.checks import ImageSize
+from keras_aib.checks import check_image_size
 from keras_aib.data.archive import Archive
 from keras_aib.data.arrays import from_arrays
 from keras_aib.data.augmentation import Augmentation
@@ -19,7 +21,6 @@ from keras_aib.data.cifar_binary import read_cifar10
 from keras_aib.data.cifar_binary import read_cifar100
 from keras_aib.data.cub200 import CUB200
 from keras_aib.data.cub200 import cub200_source
-from keras_aib.data.decoding import check_image_size
 from keras_aib.data.image_dataset import ImageDataset
 from keras_aib.data.stl10 import STL10
 from keras_aib.data.stl10 import read_stl10
@@ -51,7 +52,7 @@ def from_published(
     name: str,
     directory: str | os.PathLike | None = None,
     split: str = "train",
-    image_size: tuple[int, int] | None = None,
+    image_size: ImageSize | None = None,
     batch_size: int = 32,
     shuffle: bool = True,
     augmentation: Augmentation | None = None,
@@ -80,9 +81,9 @@ def from_published(
         directory: Folder of the unpacked files, or the one above it. Without
             it CIFAR-10 is downloaded by `load_cifar10`.
         split: `"train"` or `"test"`; SVHN also has `"extra"`.
-        image_size: (height, width) in pixels to resize to. By default the
-            size as published, 32x32 or 96x96; CUB's images differ in size and
-            need it. The aspect ratio is not kept.
+        image_size: (height, width) in pixels to resize to, or one integer for
+            a square. By default the size as published, 32x32 or 96x96; CUB's
+            images differ in size and need it. The aspect ratio is not kept.
         batch_size: Images per batch.
         shuffle: Whether to draw a new order for each pass.
         augmentation: Keras layer or list of layers for training.

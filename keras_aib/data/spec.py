@@ -5,7 +5,10 @@ import os
 from pathlib import Path
 from typing import Any
 
+from keras_aib.checks import ImageSize
 from keras_aib.data.augmentation import Augmentation
+from keras_aib.data.data_spec import TFDS
+from keras_aib.data.data_spec import DataSpec
 from keras_aib.data.folder import check_split
 from keras_aib.data.folder import class_folders
 from keras_aib.data.folder import from_folder
@@ -20,7 +23,7 @@ _VALIDATION_FOLDERS = ("validation", "val", "test")
 
 def from_spec(
     spec: str | os.PathLike,
-    image_size: tuple[int, int] = (224, 224),
+    image_size: ImageSize = (224, 224),
     batch_size: int = 32,
     subset: str = "training",
     validation_split: float = 0.2,
@@ -47,7 +50,8 @@ def from_spec(
 
     Args:
         spec: What to take, as above.
-        image_size: (height, width) in pixels. The aspect ratio is not kept.
+        image_size: (height, width) in pixels, or one integer for a square. The
+            aspect ratio is not kept.
         batch_size: Images per batch.
         subset: `"training"` or `"validation"`. Both must be made with the
             same `seed` and `validation_split`.
@@ -105,21 +109,21 @@ def from_spec(
         "seed": seed,
         "workers": workers,
     }
-    name, _, rest = os.fspath(spec).partition(":")
+    where = DataSpec.parse(spec)
     is_training = subset == "training"
-    if name == "tfds" and rest:
-        splits = tfds_validation_splits(rest, validation_split, data_dir)
+    if where.dataset == TFDS:
+        splits = tfds_validation_splits(where.place, validation_split, data_dir)
         dataset = from_tfds(
-            rest,
+            where.place,
             split=splits[0 if is_training else 1],
             crop_to_box=crop_to_box,
             data_dir=data_dir,
             **settings,
         )
-    elif name in PUBLISHED_NAMES and isinstance(spec, str):
+    elif where.dataset is not None:
         dataset = from_published(
-            name,
-            rest or None,
+            where.dataset,
+            where.place or None,
             split="train" if is_training else "test",
             crop_to_box=crop_to_box,
             **settings,
@@ -128,23 +132,23 @@ def from_spec(
         if crop_to_box:
             raise ValueError(
                 "`crop_to_box` needs boxes, and a folder of images has none. "
-                f"Received: spec={os.fspath(spec)!r}, crop_to_box=True"
+                f"Received: spec={where.place!r}, crop_to_box=True"
             )
-        dataset = _from_folder(spec, subset, validation_split, settings)
+        dataset = _from_folder(where.place, subset, validation_split, settings)
     if limit is None or limit >= dataset.num_images:
         return dataset
     return dataset.sample(limit)
 
 
 def _from_folder(
-    spec: str | os.PathLike,
+    spec: str,
     subset: str,
     validation_split: float,
     settings: dict[str, Any],
 ) -> ImageDataset:
     directory = Path(spec)
-    if not os.fspath(spec) or not directory.exists():
-        raise ValueError(_nothing_found(os.fspath(spec)))
+    if not spec or not directory.exists():
+        raise ValueError(_nothing_found(spec))
     train = directory / "train"
     validation = next(
         (
@@ -175,7 +179,7 @@ def _from_folder(
 
 
 def _nothing_found(spec: str) -> str:
-    known = [*PUBLISHED_NAMES, "tfds"]
+    known = [*PUBLISHED_NAMES, TFDS]
     near = difflib.get_close_matches(spec.partition(":")[0], known, n=1)
     return (
         f"`spec` names no images: there is no folder {spec} (seen from "

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from keras_aib.checks import ImageSize
+from keras_aib.checks import check_image_size
 from keras_aib.data.augmentation import Augmentation
 from keras_aib.data.decoding import UnreadableImageError
-from keras_aib.data.decoding import check_image_size
 from keras_aib.data.decoding import read_image
 from keras_aib.data.decoding import require_pillow
 from keras_aib.data.image_dataset import ImageDataset
@@ -19,7 +20,7 @@ from keras_aib.requirements import require
 def from_tfds(
     name: str,
     split: str = "train",
-    image_size: tuple[int, int] = (224, 224),
+    image_size: ImageSize = (224, 224),
     batch_size: int = 32,
     shuffle: bool = True,
     augmentation: Augmentation | None = None,
@@ -41,7 +42,8 @@ def from_tfds(
         name: Name in the TFDS catalogue, such as `"beans"` or
             `"oxford_iiit_pet:4.0.0"`.
         split: Such as `"train"`, `"test"` or `"train[:80%]"`.
-        image_size: (height, width) in pixels. The aspect ratio is not kept.
+        image_size: (height, width) in pixels, or one integer for a square. The
+            aspect ratio is not kept.
         batch_size: Images per batch.
         shuffle: Whether to draw a new order for each pass.
         augmentation: Keras layer or list of layers for training.
