@@ -55,6 +55,14 @@ MODELS = {
     ),
     "sigmoid": (lambda: small(5, "sigmoid"), "label_probabilities"),
     "one sigmoid": (lambda: small(1, "sigmoid"), "label_probabilities"),
+    "a function of keras.ops": (
+        lambda: small(5, ops.softmax),
+        "probabilities",
+    ),
+    "a layer as activation": (
+        lambda: small(5, layers.Softmax()),
+        "probabilities",
+    ),
     "softmax layer": (
         lambda: through(layers.Softmax(), start=small()),
         "probabilities",
@@ -216,6 +224,7 @@ class Opaque(keras.layers.Layer):
     [
         (Opaque(),),
         (layers.Activation("relu"),),
+        (layers.Activation(lambda x: x * x),),
         (lambda x: 0.9 * x + 0.02,),
         (layers.Softmax(axis=0),),
     ],

@@ -312,15 +312,15 @@ def _of_combination(name: str, inputs: list[Any]) -> str | None:
 
 
 def _of_activation(operation: Any, inputs: list[Any]) -> tuple[str | None, Any]:
-    activation = keras.activations.serialize(operation.activation)
-    if activation == "linear" and isinstance(
-        operation, keras.layers.Activation
-    ):
+    activation = operation.activation
+    # A function, whosever; or a layer, which has no name of its own.
+    name = getattr(activation, "__name__", type(activation).__name__)
+    if name == "linear" and isinstance(operation, keras.layers.Activation):
         return _follow(inputs[0])
-    kind = None
-    if isinstance(activation, str):
-        kind = KIND_OF_ACTIVATION.get(activation)
-    return kind, operation if kind in PROBABILITIES else None
+    kind = KIND_OF_ACTIVATION.get(name, KIND_OF_OPERATION.get(name))
+    is_layer = isinstance(activation, keras.layers.Layer)
+    activated = activation if is_layer else operation
+    return kind, activated if kind in PROBABILITIES else None
 
 
 def _applies_activation(operation: Any) -> bool:
