@@ -8,8 +8,6 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_aib.checks import is_integer
-
 MAX_PREFIX_TOKENS = 8
 
 
@@ -93,7 +91,7 @@ def infer_token_grid(
 def _patch_grids(
     patch_size: int | tuple[int, int], height: int, width: int
 ) -> Iterator[tuple[int, int]]:
-    if is_integer(patch_size):
+    if not isinstance(patch_size, tuple | list):
         patch_size = (patch_size, patch_size)
     rows, columns = height // patch_size[0], width // patch_size[1]
     yield rows, columns
