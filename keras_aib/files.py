@@ -2,26 +2,45 @@
 
 import contextlib
 import errno
+import fnmatch
 import hashlib
 import os
+import re
 import shutil
+import stat
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+# A pattern: eight digits tell two processes apart.
+UNFINISHED = ".keras_aib-" + 8 * "[0-9a-f]"
+LONGEST_NAME = 255
+# As text they have two slashes, but `Path` makes one of them.
+REMOTE_SCHEMES = {
+    *("abfs", "abfss", "adl", "az", "cos", "dbfs", "file", "ftp", "gcs", "gs"),
+    *("hdfs", "hf", "http", "https", "kaggle", "memory", "oss", "s3", "s3a"),
+    *("s3n", "sftp", "ssh", "wasb", "wasbs", "webhdfs"),
+}
+
 
 @contextlib.contextmanager
 def written_whole(path: str | os.PathLike) -> Iterator[Path]:
-    """Write a file or folder under a temporary name, then rename it.
+    """Write a file under a temporary name, then rename it.
 
     If the block raises, say because the disk is full, what stood at `path`
-    before is still there and nothing half written remains.
+    before is still there and nothing half written remains. A symbolic link
+    stays, and the file that it points to is replaced; a file that is replaced
+    hands on its permissions. What the block raises speaks of `path`.
 
     Args:
-        path: Where the result should be. Parent folders are made.
+        path: Where the file should be. Parent folders are made.
 
     Yields:
         A path in the same folder, with the same suffix, to write to.
+
+    Raises:
+        ValueError: If `path` is remote, or neither a file nor free.
+        OSError: If a folder is there, or a file that may not be written to.
 
     Example:
 
@@ -32,25 +51,109 @@ def written_whole(path: str | os.PathLike) -> Iterator[Path]:
         path.write_text("all or nothing")
     ```
     """
+    check_local(path)
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    tag = uuid.uuid4().hex[:8]
-    # Keras looks at the whole ending, as in `.weights.h5`.
-    temporary = path.with_name(f".{tag}-{path.name}")
+    name = path.name
+    if path.is_symlink():
+        path = Path(os.path.realpath(path))
+    else:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    _check_replaceable(path)
+    temporary = path.with_name(_unfinished(name))
     try:
         yield temporary
-        if temporary.is_dir() and path.is_dir():
-            previous = path.with_name(f".{tag}-previous-{path.name}")
-            os.replace(path, previous)
-            os.replace(temporary, path)
-            shutil.rmtree(previous)
-        else:
-            os.replace(temporary, path)
+        if path.exists():
+            _hand_on_permissions(path, temporary)
+        os.replace(temporary, path)
+    except Exception as error:
+        _name_in_error(error, temporary, path)
+        raise
     finally:
-        if temporary.is_dir():
-            shutil.rmtree(temporary)
-        else:
-            temporary.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
+
+
+def check_local(path: str | os.PathLike) -> None:
+    """Refuse a remote path, which would become a local folder called `gs:`.
+
+    Raises:
+        ValueError: If `path` is a URL, also one that went through `Path`.
+    """
+    text = os.fsdecode(path)
+    scheme = re.match(r"([A-Za-z][\w+.-]+):(//?)", text)
+    if scheme and (scheme[2] == "//" or scheme[1].lower() in REMOTE_SCHEMES):
+        raise ValueError(
+            f"{text!r} is no path on this machine, and nothing is written "
+            f"there. Write to a local folder, and copy that to {scheme[1]}:// "
+            "with the tools of its provider. (`model.save` takes such a path "
+            "as text, as Keras does.)"
+        )
+
+
+def is_unfinished(path: Path) -> bool:
+    """Whether it is what `written_whole` leaves if its process is killed."""
+    return fnmatch.fnmatchcase(path.name, f"{UNFINISHED}-*")
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove what killed processes left of files, and nothing else."""
+    if folder.is_dir():
+        for path in filter(is_unfinished, list(folder.iterdir())):
+            path.unlink()
+
+
+def _unfinished(name: str) -> str:
+    start = f".keras_aib-{uuid.uuid4().hex[:8]}-"
+    # Keras looks at the whole ending, as in `.weights.h5`.
+    while len(os.fsencode(start + name)) > LONGEST_NAME:
+        name = name[1:]
+    return start + name
+
+
+def _check_replaceable(path: Path) -> None:
+    if path.is_symlink():
+        raise OSError(
+            errno.ELOOP, "The link leads to itself. Remove it", str(path)
+        )
+    if path.is_dir():
+        raise IsADirectoryError(
+            errno.EISDIR,
+            "This is a folder, and a file is to be written. Choose another "
+            "path, say one inside it",
+            str(path),
+        )
+    if path.exists() and not path.is_file():
+        raise ValueError(
+            f"{path} is no ordinary file but a device or a pipe, which cannot "
+            "be replaced. Choose another path."
+        )
+    if path.exists() and not os.access(path, os.W_OK):
+        raise PermissionError(
+            errno.EACCES,
+            "The file is write-protected, and is not replaced. Choose another "
+            "path, or change its permissions",
+            str(path),
+        )
+
+
+def _hand_on_permissions(path: Path, temporary: Path) -> None:
+    before = path.stat()
+    # Of another owner only the superuser may make it.
+    with contextlib.suppress(OSError, AttributeError):
+        os.chown(temporary, before.st_uid, before.st_gid)
+    temporary.chmod(stat.S_IMODE(before.st_mode))
+
+
+def _name_in_error(error: Exception, temporary: Path, path: Path) -> None:
+    if isinstance(error, OSError) and error.filename is not None:
+        name = os.fsdecode(error.filename)
+        error.filename = name.replace(temporary.name, path.name)
+    else:
+        error.args = tuple(
+            argument.replace(temporary.name, path.name)
+            if isinstance(argument, str)
+            else argument
+            for argument in error.args
+        )
 
 
 def keras_home() -> Path:

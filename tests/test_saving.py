@@ -17,7 +17,6 @@ from test_aib_classifier import make_backbone
 from test_aib_classifier import make_images
 from test_aib_classifier import make_model
 
-from keras_aib.files import written_whole
 from keras_aib.models import AIBClassifier
 from keras_aib.models.presets import register_preset
 
@@ -174,16 +173,89 @@ def test_the_old_preset_survives_a_full_disk(tmp_path, monkeypatch):
     assert [file.name for file in tmp_path.iterdir()] == ["preset"]
 
 
-def test_written_whole_replaces_folders_and_leaves_nothing(tmp_path):
-    for text in ("one", "two"):
-        with written_whole(tmp_path / "folder") as folder:
-            folder.mkdir()
-            (folder / "file.txt").write_text(text)
-    assert (tmp_path / "folder" / "file.txt").read_text() == "two"
-    with pytest.raises(RuntimeError), written_whole(tmp_path / "a.txt") as path:
-        path.write_text("half")
-        raise RuntimeError
-    assert [file.name for file in tmp_path.iterdir()] == ["folder"]
+def test_a_preset_keeps_what_else_its_folder_holds(tmp_path):
+    folder = tmp_path / "preset"
+    make_model().save_to_preset(folder)
+    weights = folder / "model.weights.h5"
+    weights.rename(tmp_path / "weights.h5")
+    weights.symlink_to("../weights.h5")
+    (folder / "notes").mkdir()
+    foreign = [
+        folder / name
+        for name in ("README.md", ".gitignore", "notes/a.txt", "full.h5")
+    ]
+    for path in foreign:
+        path.write_text(path.name)
+    (folder / "latest").symlink_to("notes")
+    for half_precision in (False, True):
+        model = make_model()
+        model.save_to_preset(folder, half_precision)
+        assert [path.read_text() for path in foreign] == [
+            path.name for path in foreign
+        ]
+        assert len(list(folder.iterdir())) == 8
+        assert os.readlink(folder / "latest") == "notes"
+        assert os.readlink(weights) == "../weights.h5"
+        np.testing.assert_allclose(
+            AIBClassifier.from_preset(folder).get_weights()[0],
+            model.get_weights()[0],
+            rtol=1e-3,
+        )
+
+
+def test_what_is_no_preset_of_ours_is_not_replaced(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    model = make_model()
+    for name, text in (
+        ("metadata.json", '{"keras_hub_version": "0.32.0"}'),
+        ("metadata.json", "[]"),
+        ("metadata.json", "torn"),
+        (".git", "gitdir: elsewhere"),
+    ):
+        folder = tmp_path / "folder"
+        folder.mkdir()
+        (folder / name).write_text(text)
+        with pytest.raises(ValueError, match="no preset of keras_aib"):
+            model.save_to_preset(folder)
+        assert (folder / name).read_text() == text
+        (folder / name).unlink()
+        folder.rmdir()
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ValueError, match="is a file"):
+        model.save_to_preset("file")
+    for remote in ("gs://bucket/preset", "hf://user/preset"):
+        with pytest.raises(ValueError, match="no path on this machine"):
+            model.save_to_preset(remote)
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_model_goes_where_keras_would_put_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    received = []
+    monkeypatch.setattr(
+        keras.Model, "save", lambda self, path, **kwargs: received.append(path)
+    )
+    model = make_model()
+    model.save("gs://bucket/m.keras")
+    model.save("hf://user/model")
+    model.save("folder", zipped=False)
+    assert received == ["gs://bucket/m.keras", "hf://user/model", "folder"]
+    # pathlib makes `gs:/` of it.
+    with pytest.raises(ValueError, match="as text, as Keras does"):
+        model.save(Path("gs://bucket/m.keras"))
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_model_is_saved_through_a_link(tmp_path):
+    model = make_model()
+    (tmp_path / "disk").mkdir()
+    link = tmp_path / "m.keras"
+    link.symlink_to("disk/m.keras")
+    for _ in range(2):
+        model.save(link)
+        assert os.readlink(link) == "disk/m.keras"
+        assert os.listdir(tmp_path / "disk") == ["m.keras"]
+    keras.saving.load_model(tmp_path / "disk" / "m.keras", compile=False)
 
 
 RELOAD = """

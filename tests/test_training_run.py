@@ -110,7 +110,7 @@ def test_a_kill_between_two_files_is_mended(
         state = self if owner is TrainingState else self._state
         if state.epoch > epoch or moment == "rewrite":
             # What a kill leaves behind, for nothing can clean up after it.
-            (run / ".state-0123abcd.npz").write_bytes(b"half")
+            (run / ".keras_aib-0123abcd-state.npz").write_bytes(b"half")
             raise KeyboardInterrupt
         whole(self, *args)
 

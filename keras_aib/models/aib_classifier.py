@@ -353,8 +353,8 @@ class AIBClassifier(BottleneckModel):
         """Write configuration and weights to a folder for `from_preset`.
 
         Args:
-            directory: Folder; an earlier preset there is replaced, and stays
-                if writing fails.
+            directory: Folder; the files of an earlier preset there are
+                replaced, and stay if writing fails. Other files stay anyway.
             half_precision: Whether to store kernels in float16, for half of
                 the space and about three digits.
 

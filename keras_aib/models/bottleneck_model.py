@@ -94,9 +94,12 @@ class BottleneckModel(keras.Model):
     def save(
         self, filepath: str | os.PathLike, overwrite: bool = True, **kwargs: Any
     ) -> None:
-        """Save as `keras.Model.save` does, whole or not at all."""
-        if not overwrite and os.path.exists(filepath):
-            super().save(filepath, overwrite=False, **kwargs)
+        """Save as `keras.Model.save` does, a file whole or not at all."""
+        # Keras asks the user, uploads, or fills a folder.
+        keeps = not overwrite and os.path.exists(filepath)
+        is_remote = "://" in os.fsdecode(filepath)
+        if keeps or is_remote or kwargs.get("zipped") is False:
+            super().save(filepath, overwrite=overwrite, **kwargs)
             return
         with written_whole(filepath) as path:
             super().save(path, **kwargs)

@@ -1,5 +1,6 @@
 """Presets: a trained model as a folder of three plain files."""
 
+import contextlib
 import json
 import os
 from pathlib import Path
@@ -9,6 +10,8 @@ import keras
 
 from keras_aib._version import __version__
 from keras_aib.files import check_free_space
+from keras_aib.files import check_local
+from keras_aib.files import is_unfinished
 from keras_aib.files import sha256
 from keras_aib.files import written_whole
 from keras_aib.models.half_precision import write_half
@@ -37,29 +40,61 @@ def save_preset(
     directory: str | os.PathLike,
     half_precision: bool = False,
 ) -> None:
-    """Write `model` to `directory`, whole or not at all.
+    """Write `model` to `directory`, its three files all or none.
 
     Args:
         model: A model of this package.
-        directory: Folder to write; an earlier preset there is replaced.
+        directory: Folder to write; of an earlier preset there these three
+            files are replaced, and whatever else it holds stays.
         half_precision: Whether to store kernels in float16.
 
     Raises:
         OSError: If the disk is full.
-        ValueError: If `directory` holds something else.
+        ValueError: If `directory` is remote, or holds something that is no
+            preset.
     """
+    check_local(directory)
     directory = Path(directory)
-    is_preset = (directory / METADATA_FILE).is_file()
-    is_empty = directory.is_dir() and not any(directory.iterdir())
-    if directory.exists() and not is_preset and not is_empty:
-        raise ValueError(
-            f"{str(directory)!r} exists and is no preset, so it is not "
-            "replaced. Choose a new folder, or remove it first."
-        )
+    _check_free_or_preset(directory)
     check_free_space(directory, 4 * model.count_params() + ROOM_FOR_TEXT)
-    with written_whole(directory) as folder:
-        folder.mkdir()
-        weights = folder / WEIGHTS_FILE
+    is_new = not directory.exists()
+    try:
+        _write(model, directory, half_precision)
+    except Exception:
+        if is_new:
+            with contextlib.suppress(OSError):
+                directory.rmdir()
+        raise
+
+
+def _check_free_or_preset(directory: Path) -> None:
+    if not directory.exists():
+        return
+    if not directory.is_dir():
+        raise ValueError(
+            f"{str(directory)!r} is a file, and a preset is a folder. Choose "
+            "another name."
+        )
+    try:
+        metadata = json.loads((directory / METADATA_FILE).read_bytes())
+    except (OSError, ValueError):
+        metadata = None
+    # KerasHub's presets have a file of this name too.
+    is_preset = isinstance(metadata, dict) and "keras_aib_version" in metadata
+    if not is_preset and not all(map(is_unfinished, directory.iterdir())):
+        raise ValueError(
+            f"{str(directory)!r} exists and is no preset of keras_aib, so it "
+            "is not replaced. Choose a new folder, or remove it first."
+        )
+
+
+def _write(model: keras.Model, directory: Path, half_precision: bool) -> None:
+    # The last one to be renamed is the one that makes the folder a preset.
+    with (
+        written_whole(directory / METADATA_FILE) as metadata_path,
+        written_whole(directory / CONFIG_FILE) as config_path,
+        written_whole(directory / WEIGHTS_FILE) as weights,
+    ):
         if half_precision:
             write_half(model, weights)
         else:
@@ -67,14 +102,14 @@ def save_preset(
         config = keras.saving.serialize_keras_object(model)
         # The compile configuration belongs to a training run.
         config.pop("compile_config", None)
-        _write_json(folder / CONFIG_FILE, config)
+        _write_json(config_path, config)
         metadata = {
             "format": PRESET_FORMAT,
             "keras_aib_version": __version__,
             "keras_version": keras.__version__,
             "sha256": sha256(weights),
         }
-        _write_json(folder / METADATA_FILE, metadata)
+        _write_json(metadata_path, metadata)
 
 
 def load_preset(preset: str | os.PathLike, load_weights: bool) -> keras.Model:

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_aib.files import remove_unfinished
 from keras_aib.files import written_whole
 from keras_aib.zoo.training.model_source import BEST_FILE
 from keras_aib.zoo.training.scalar_events import ScalarEvents
@@ -65,9 +66,8 @@ class RunRecorder(keras.callbacks.Callback):
 
     def rewrite(self, model: keras.Model) -> None:
         """Write again what follows from the state of `model`."""
-        for leftover in self._folder.glob(".*-*"):
-            # A kill leaves the temporary file that was being written.
-            leftover.unlink()
+        # A kill leaves the temporary file that was being written.
+        remove_unfinished(self._folder)
         if self._state.epoch:
             self._write_log()
             self._write_models(model)
