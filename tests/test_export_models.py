@@ -1,5 +1,7 @@
 """Which models can be exported, and with which inputs and outputs."""
 
+import itertools
+
 import keras
 import numpy as np
 import pytest
@@ -9,7 +11,6 @@ from exportable import NUM_CLASSES
 from exportable import make_images
 from exportable import make_model
 
-from keras_aib import data
 from keras_aib.export import ExportError
 from keras_aib.export import export
 from keras_aib.export.deployed_model import OUTPUTS
@@ -183,34 +184,13 @@ def test_a_fixed_batch_in_litert(tmp_path):
     )
 
 
-@pytest.mark.parametrize(
-    "make",
-    [
-        lambda images: images.astype("uint8"),
-        lambda images: [images[:2], images[2:]],
-        lambda images: [(images, np.zeros(len(images)))],
-        lambda images: (images[i : i + 1] for i in range(len(images))),
-        lambda images: data.from_arrays(
-            images.astype("uint8"),
-            np.arange(len(images)) % 2,
-            image_size=SHAPE[:2],
-            batch_size=4,
-            shuffle=False,
-        ),
-    ],
-)
-def test_images_from_what_a_user_has(make):
-    images = make_images()
-    received = first_images("images", make(images), SHAPE)
-    assert received.dtype == np.float32
-    np.testing.assert_array_equal(received, images)
-
-
 def test_not_more_images_than_needed():
-    images = np.zeros((MOST_IMAGES + 5, 2, 2, 3), "uint8")
-    assert len(first_images("images", images, (2, 2, 3))) == MOST_IMAGES
-    endless = (images[:7] for _ in iter(int, 1))
-    assert len(first_images("images", endless, (2, 2, 3))) == MOST_IMAGES
+    endless = ((make_images(), index) for index in itertools.count())
+    received = first_images("images", endless, SHAPE)
+    assert received.dtype == np.float32
+    assert len(received) == MOST_IMAGES
+    np.testing.assert_array_equal(received[: len(make_images())], make_images())
+    assert next(endless)[1] < MOST_IMAGES
 
 
 def test_a_layer_that_only_this_program_knows(tmp_path):

@@ -14,9 +14,9 @@ from keras_aib.attribution import IBA
 from keras_aib.attribution import CoIBA
 from keras_aib.attribution import FeatureStatistics
 from keras_aib.attribution import estimate_statistics
-from keras_aib.attribution.fill_up import fill_up
 from keras_aib.data.decoding import read_image
 from keras_aib.data.folder import find_images
+from keras_aib.fill_up import fill_up
 from keras_aib.models import AIBClassifier
 from keras_aib.zoo.map_kind import MapKind
 

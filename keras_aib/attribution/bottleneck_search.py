@@ -12,7 +12,6 @@ from keras_aib.attribution.attribution_result import AttributionResult
 from keras_aib.attribution.explained_model import ExplainedModel
 from keras_aib.attribution.feature_layout import resize_maps
 from keras_aib.attribution.feature_statistics import FeatureStatistics
-from keras_aib.attribution.fill_up import fill_up
 from keras_aib.attribution.layer_tree import find_layer
 from keras_aib.attribution.objective import Objective
 from keras_aib.attribution.objective import Targets
@@ -20,6 +19,7 @@ from keras_aib.attribution.search_options import SearchOptions
 from keras_aib.attribution.search_plan import SearchPlan
 from keras_aib.checks import check_images
 from keras_aib.checks import check_positive_integer
+from keras_aib.fill_up import fill_up
 
 INITIAL_ALPHA = 5.0
 FEW_IMAGES = 1000

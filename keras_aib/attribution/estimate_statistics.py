@@ -1,21 +1,24 @@
 """Statistics of a model's features, in one pass over images."""
 
-from collections.abc import Iterator
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import keras
-import numpy as np
 from keras import ops
 
 from keras_aib.attribution.explained_model import ExplainedModel
 from keras_aib.attribution.feature_statistics import FeatureStatistics
-from keras_aib.attribution.fill_up import fill_up
 from keras_aib.attribution.interception import recorded
 from keras_aib.attribution.layer_tree import find_layer
 from keras_aib.checks import check_images
 from keras_aib.checks import check_positive_integer
 from keras_aib.compilation import compile_function
+from keras_aib.fill_up import fill_up
+from keras_aib.image_batches import ImageBatches
+
+# As many as IBA's authors use.
+MOST_OF_UNKNOWN_LENGTH = 10_000
 
 
 def estimate_statistics(
@@ -24,6 +27,7 @@ def estimate_statistics(
     images: Any,
     batch_size: int = 32,
     verbose: int = 1,
+    num_images: int | None = None,
 ) -> FeatureStatistics:
     """Mean and standard deviation of features, in one pass over images.
 
@@ -33,20 +37,25 @@ def estimate_statistics(
     Args:
         model: A functional or sequential model of images.
         layers: Paths of layers, as `list_layers` shows them.
-        images: An array `[N, ...]`, or anything that gives batches: a dataset
-            of `keras_aib.data`, a `keras.utils.PyDataset`, a `tf.data.Dataset`,
-            a torch `DataLoader`, a generator. Of a batch with labels the
-            first element is taken.
-        batch_size: Images at once, for arrays.
-        verbose: Whether to show a progress bar.
+        images: An array `[N, ...]`, a list of images, `(images, labels)`, or
+            anything that gives images or batches of them: a dataset of
+            `keras_aib.data`, a `keras.utils.PyDataset`, a `tf.data.Dataset`,
+            a torch `Dataset` or `DataLoader`, a generator. Labels are left
+            out: images come first in a tuple, and in a dictionary as
+            `"image"`, `"images"` or the only entry of that rank.
+        batch_size: Images at once; a model of a fixed batch size takes that.
+        verbose: Whether to show a progress bar: 0, 1, or 2 for one line.
+        num_images: Most images to take, the first ones. `None` takes them
+            all, but of a generator or dataset that does not tell its length,
+            and so may have no end, 10,000.
 
     Returns:
         A `FeatureStatistics`, which tells how many images it saw.
 
     Raises:
-        TypeError: If `images` is neither an array nor gives batches.
+        TypeError: If `images` gives no images.
         ValueError: If a layer does not exist, or images or features are not
-            finite or of a wrong shape, or there are none.
+            finite or of a wrong shape or several sizes, or there are none.
 
     Example:
 
@@ -65,6 +74,8 @@ def estimate_statistics(
     ```
     """
     check_positive_integer("batch_size", batch_size)
+    if num_images is not None:
+        check_positive_integer("num_images", num_images)
     if isinstance(layers, str):
         layers = [layers]
     explained = ExplainedModel(model)
@@ -77,55 +88,45 @@ def estimate_statistics(
 
     run = compile_function(record, model)
     statistics = FeatureStatistics()
-    batches, total = _batches(images, batch_size)
-    progress = keras.utils.Progbar(total, verbose=verbose, unit_name="batch")
-    largest = 0
-    for batch in batches:
+    fixed, *shape = explained.input_shape
+    batch_size = fixed or batch_size
+    source = ImageBatches(images, batch_size, rank=1 + len(shape))
+    limit = num_images
+    if limit is None and not source.ends:
+        limit = MOST_OF_UNKNOWN_LENGTH
+    progress = keras.utils.Progbar(None, verbose=verbose, unit_name="image")
+    # Compiled for one size: a smaller batch is filled up.
+    size = fixed or 0
+    for batch in source.first(limit):
         check_images(
-            batch, explained.input_shape, 1 if explained.channels_first else -1
+            batch, (None, *shape), 1 if explained.channels_first else -1
         )
-        # Compiled for one size: a smaller batch is filled up.
-        count, largest = len(batch), max(largest, len(batch))
-        filled = fill_up(batch, largest)
+        size = max(size, len(batch))
+        filled = fill_up(batch, size)
         features = run(ops.convert_to_tensor(filled, explained.input_dtype))
         statistics.update(
             {
                 place.path: ops.convert_to_numpy(
-                    ops.cast(values[:count], "float32")
+                    ops.cast(values[: len(batch)], "float32")
                 )
                 for place, values in zip(places, features, strict=True)
             }
         )
-        progress.add(1)
+        known = [n for n in (source.num_images, num_images) if n is not None]
+        progress.target = min(known, default=None)
+        progress.update(statistics.count, finalize=False)
     if not statistics.count:
         raise ValueError(
-            "`images` gave no batch. Pass an array [N, ...], or a dataset "
+            "`images` gave no images. Pass an array [N, ...], or a dataset "
             "that is not empty or used up."
         )
-    return statistics
-
-
-def _batches(
-    images: Any, batch_size: int
-) -> tuple[Iterator[np.ndarray], int | None]:
-    """Batches as arrays, and how many, if that is known."""
-    if hasattr(images, "shape"):
-        array = np.asarray(ops.convert_to_numpy(images))
-        starts = range(0, len(array), batch_size)
-        return (array[i : i + batch_size] for i in starts), len(starts)
-    if isinstance(images, keras.utils.PyDataset):
-        numbers = range(images.num_batches or 0)
-        return (_pixels(images[i]) for i in numbers), len(numbers)
-    if not hasattr(images, "__iter__"):
-        raise TypeError(
-            "`images` must be an array, or something that gives batches of "
-            f"images. Received: {images!r} of type {type(images).__name__}."
+    progress.target = statistics.count
+    progress.update(statistics.count, finalize=True)
+    if num_images is None and statistics.count == limit:
+        warnings.warn(
+            f"Only the first {limit} images were read: `images` does not tell "
+            "its length, and may have no end. For another number, pass "
+            "`num_images`.",
+            stacklevel=2,
         )
-    total = len(images) if hasattr(images, "__len__") else None
-    return (_pixels(batch) for batch in images), total
-
-
-def _pixels(batch: Any) -> np.ndarray:
-    if isinstance(batch, (tuple, list)):
-        batch = batch[0]
-    return np.asarray(ops.convert_to_numpy(batch))
+    return statistics

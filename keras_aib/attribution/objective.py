@@ -7,7 +7,7 @@ import numpy as np
 from keras import ops
 
 from keras_aib.attribution.class_probabilities import are_probabilities
-from keras_aib.attribution.fill_up import fill_up
+from keras_aib.fill_up import fill_up
 
 SMALLEST_PROBABILITY = 1e-7
 

@@ -6,10 +6,10 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_aib.attribution.fill_up import fill_up
 from keras_aib.checks import check_finite
 from keras_aib.checks import check_images
 from keras_aib.checks import check_positive_integer
+from keras_aib.fill_up import fill_up
 from keras_aib.models.output_head import find_output_head
 
 DATA_FORMATS = ("channels_last", "channels_first")
