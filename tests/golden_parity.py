@@ -1,6 +1,6 @@
 """Our layers beside the authors' arrays: prints the errors as JSON.
 
-`python tests/golden_parity.py float64|float32`, in a process of its own because
+`python tests/golden_parity.py float64 float32`, in a process of its own because
 JAX decides on float64 when it starts.
 """
 
@@ -154,7 +154,11 @@ def relative_error(ours, expected) -> float:
     return float(error / max(np.abs(expected).max(), 1e-12))
 
 
+def report(dtype: str) -> dict[str, dict[str, float]]:
+    keras.config.set_floatx(dtype)
+    return {path.stem: compare(path) for path in sorted(GOLDEN.glob("*.npz"))}
+
+
 if __name__ == "__main__":
-    keras.config.set_floatx(sys.argv[1])
-    report = {path.stem: compare(path) for path in sorted(GOLDEN.glob("*.npz"))}
-    sys.stdout.write(json.dumps(report) + "\n")
+    reports = {dtype: report(dtype) for dtype in sys.argv[1:]}
+    sys.stdout.write(json.dumps(reports) + "\n")

@@ -13,16 +13,22 @@ TOLERANCE = {"float64": 1e-6, "float32": 1e-4}
 NUM_ARRAYS = {"aib_continuous_1_sample": 25, "aib_quantized_1_sample": 26}
 
 
-@pytest.mark.parametrize("dtype", TOLERANCE)
-def test_every_golden_array(dtype):
+@pytest.fixture(scope="module")
+def reports():
+    """One process for both, so that its start is paid once."""
     result = subprocess.run(
-        [sys.executable, str(HERE / "golden_parity.py"), dtype],
+        [sys.executable, str(HERE / "golden_parity.py"), *TOLERANCE],
         capture_output=True,
         text=True,
         env={**os.environ, "PYTHONPATH": str(HERE)},
     )
     assert result.returncode == 0, result.stderr[-2000:]
-    report = json.loads(result.stdout.splitlines()[-1])
+    return json.loads(result.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+def test_every_golden_array(reports, dtype):
+    report = reports[dtype]
     assert {case: len(errors) for case, errors in report.items()} == NUM_ARRAYS
     too_far = {
         f"{case}/{name}": error
