@@ -4,6 +4,7 @@ import importlib
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+from keras_aib import _backend_check as _backend_check
 from keras_aib import callbacks as callbacks
 from keras_aib import data as data
 from keras_aib import export as export

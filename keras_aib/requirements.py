@@ -47,7 +47,10 @@ def require(module: str, purpose: str, extra: str = "") -> ModuleType:
 
 def is_installed(module: str) -> bool:
     """Whether a package is there, without importing it."""
-    return importlib.util.find_spec(module.partition(".")[0]) is not None
+    try:
+        return importlib.util.find_spec(module.partition(".")[0]) is not None
+    except ImportError:
+        return False
 
 
 def missing_package(
