@@ -5,6 +5,7 @@ which importing `keras_aib` does, and by then `--backend` must have been read.
 """
 
 import importlib.util
+import itertools
 import os
 import sys
 from collections.abc import Sequence
@@ -24,14 +25,11 @@ def main() -> None:
 
 
 def _asked_for(arguments: Sequence[str]) -> str | None:
-    for argument, following in zip(
-        arguments, (*arguments[1:], ""), strict=True
-    ):
-        for backend in ("tensorflow", "jax", "torch"):
-            if argument == f"--backend={backend}" or (
-                (argument, following) == ("--backend", backend)
-            ):
-                return backend
+    for backend in ("tensorflow", "jax", "torch"):
+        if f"--backend={backend}" in arguments or (
+            ("--backend", backend) in itertools.pairwise(arguments)
+        ):
+            return backend
     return None
 
 

@@ -41,7 +41,7 @@ for command in ("", "list", "info", "train", "evaluate", "explain", "export",
         print(command, "ended with", end.code)
 try:
     cli.main(["train", "--data", sys.argv[1], "--model", "aib_vgg16.cifar10",
-              "--output", "run"])
+              "--output", "run", "--image-size", "32"])
 except SystemExit as end:
     print("it ended with", end.code)
 """
@@ -60,12 +60,13 @@ def python(code, hidden, *arguments, **environment):
 def test_help_without_any_extra(tmp_path):
     for name in ("ant", "bee"):
         (tmp_path / name).mkdir()
-        (tmp_path / name / "0.png").write_bytes(b"")
+        for index in range(2):
+            (tmp_path / name / f"{index}.png").write_bytes(b"")
     others = {"tensorflow", "jax", "torch"} - {keras.config.backend()}
     run = python(ASK, (*EXTRAS, *others), str(tmp_path))
     assert "Traceback" not in run.stderr, run.stderr[-3000:]
     assert run.stdout.count("ended with 0") == 8
-    assert run.stdout.count("how this message") == 8
+    assert run.stdout.lower().count("usage: ") == 8
     assert "it ended with 1" in run.stdout
     assert "Install it with `pip install pillow" in run.stderr
 
