@@ -44,8 +44,9 @@ class ImageBatches:
             For batches it is known after the first, but for a short last one.
 
     Raises:
-        TypeError: If `images` gives no images.
-        ValueError: If they have another rank or several sizes.
+        TypeError: If `images` holds or gives something else.
+        ValueError: If images have another rank or several sizes; if there are
+            none, once they are read.
 
     Example:
 
@@ -98,6 +99,8 @@ class ImageBatches:
         size = self._batch_size
         with contextlib.closing(self._pieces()) as pieces:
             while left and (piece := next(pieces, None)) is not None:
+                if not len(piece):
+                    continue
                 self._check_size(piece.shape[1:])
                 piece = piece[:left]
                 left -= len(piece)
@@ -112,6 +115,11 @@ class ImageBatches:
                 held = [joined[whole:]]
         if sum(map(len, held)):
             yield np.concatenate(held)
+        elif self._shape is None:
+            raise ValueError(
+                f"`{self._name}` gave no images. Pass an array [N, ...], or a "
+                "dataset that is not empty or used up."
+            )
 
     def _pieces(self) -> Generator[np.ndarray]:
         """Any numbers of images, in the order in which they come."""

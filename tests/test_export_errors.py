@@ -44,7 +44,7 @@ def alone(monkeypatch):
         ({"batch_size": 0}, "must be a positive integer"),
         ({"class_names": ["one"]}, "the 3 classes.*Received: 1 names"),
         ({"image_size": (8, 8)}, r"images of \(16, 16\) pixels"),
-        ({"images": np.zeros((0, 16, 16, 3))}, "holds no images"),
+        ({"images": np.zeros((0, 16, 16, 3))}, "gave no images"),
         ({"images": np.zeros((2, 8, 8, 3))}, "The backbone was built for"),
         ({"images": np.full((1, 16, 16, 3), 0.5)}, r"pixels 0\.\.255"),
         ({"images": np.full((1, 16, 16, 3), -1.0)}, r"pixels 0\.\.255"),
@@ -60,7 +60,7 @@ def test_bad_options(model, tmp_path, options, message):
 
 
 def test_images_that_are_none(model, tmp_path):
-    with pytest.raises(TypeError, match="an array of images, or a dataset"):
+    with pytest.raises(TypeError, match="must be an array of images"):
         export(model, tmp_path / "model.onnx", images="photos/")
 
 

@@ -14,6 +14,7 @@ from explained_models import residual_model
 from keras_aib import data
 from keras_aib.attribution import estimate_statistics
 from keras_aib.image_batches import ImageBatches
+from keras_aib.models import AIBClassifier
 
 # The package holds a function of this name.
 module = importlib.import_module("keras_aib.attribution.estimate_statistics")
@@ -356,6 +357,31 @@ def test_statistics_of_a_model_with_a_fixed_batch(model):
         np.testing.assert_allclose(
             found.stddev("stem"), expected.stddev("stem"), atol=1e-5
         )
+
+
+@pytest.mark.parametrize("size", [None, 1, 4])
+def test_attention_and_samples_of_any_source_and_batch(size):
+    inputs = keras.Input(batch_shape=(size, 6, 5, 3))
+    features = keras.layers.Conv2D(4, 3, activation="relu")(inputs)
+    model = AIBClassifier(
+        keras.Model(inputs, features), num_classes=2, stddev_offset=-80.0
+    )
+    expected = model.attention(PIXELS)["mean"]
+    assert expected.shape == (COUNT, 4, 3)
+    np.testing.assert_allclose(
+        expected[-1], model.attention(PIXELS[-1:])["mean"][0], atol=1e-6
+    )
+    for source in (list(PIXELS), pieces(), InBatches()):
+        found = model.attention(source, batch_size=5)["mean"]
+        np.testing.assert_allclose(found, expected, atol=1e-6)
+    logits = model.predict(PIXELS[:8], batch_size=size or 8, verbose=0)
+    for source in (list(PIXELS[:8]), (PIXELS[:8], LABELS[:8])):
+        samples = model.predict_samples(source, 2, batch_size=3)
+        np.testing.assert_allclose(samples, [logits] * 2, rtol=1e-4, atol=1e-4)
+    with pytest.raises(ValueError, match="index 9"):
+        model.attention(np.where(np.arange(COUNT) == 9, np.nan, PIXELS.T).T)
+    with pytest.raises(ValueError, match="gave no images"):
+        model.attention([])
 
 
 @pytest.mark.once

@@ -115,11 +115,6 @@ def estimate_statistics(
         known = [n for n in (source.num_images, num_images) if n is not None]
         progress.target = min(known, default=None)
         progress.update(statistics.count, finalize=False)
-    if not statistics.count:
-        raise ValueError(
-            "`images` gave no images. Pass an array [N, ...], or a dataset "
-            "that is not empty or used up."
-        )
     progress.target = statistics.count
     progress.update(statistics.count, finalize=True)
     if num_images is None and statistics.count == limit:

@@ -27,10 +27,7 @@ def first_images(name: str, source: Any, shape: tuple[Any, ...]) -> np.ndarray:
         ValueError: If there are none, or they have another shape.
     """
     reader = ImageBatches(source, MOST_IMAGES, 1 + len(shape), name)
-    batches = list(reader.first(MOST_IMAGES))
-    if not batches:
-        raise ValueError(f"`{name}` holds no images.")
-    (images,) = batches
+    (images,) = reader.first(MOST_IMAGES)
     check_images(images, (None, *shape), -1)
     images = images.astype("float32")
     least, most = float(images.min()), float(images.max())

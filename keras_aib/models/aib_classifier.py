@@ -11,6 +11,7 @@ from keras_aib.checks import check_images
 from keras_aib.checks import check_positive_integer
 from keras_aib.layers import BottleneckAttention
 from keras_aib.layers import GaussianBottleneck
+from keras_aib.map_batches import map_batches
 from keras_aib.models.bottleneck_model import BottleneckModel
 from keras_aib.models.decoder import make_decoder
 from keras_aib.models.graph import as_functional
@@ -216,8 +217,8 @@ class AIBClassifier(BottleneckModel):
         )
 
     def _check(self, images: Any) -> None:
-        channels_first = self._derived.wiring.data_format == "channels_first"
-        check_images(images, self.input_shape, 1 if channels_first else -1)
+        axis = 1 if self._derived.wiring.data_format == "channels_first" else -1
+        check_images(images, (None, *self.input_shape[1:]), axis)
 
     def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Train as `keras.Model.fit` does; refuses NaN in arrays first."""
@@ -245,24 +246,27 @@ class AIBClassifier(BottleneckModel):
         """Maps of where the model looks.
 
         Args:
-            images: Pixels 0..255, an array or anything `predict` takes.
-            batch_size: Images at once, for arrays.
+            images: Pixels 0..255: an array, a list, or a dataset that ends.
+            batch_size: Images at once.
 
         Returns:
             `"mean"` and `"stddev"` of the scores, with anchors `"quantized"`,
             what the features were multiplied with: each `[images, height,
             width]`, at the resolution of the feature map.
         """
-        self._check(images)
         derived = self._derived
         if derived.maps is None:
             maps = self.symbolic_maps
             del maps["scores"]
             derived.maps = keras.Model(self.input, maps)
-        batched = {"batch_size": batch_size} if hasattr(images, "shape") else {}
-        maps = derived.maps.predict(images, verbose=0, **batched)
-        channels_first = self.attention_block.data_format == "channels_first"
-        axis = 1 if channels_first else -1
+        maps = map_batches(
+            derived.maps.predict_on_batch,
+            images,
+            batch_size,
+            self.input_shape,
+            self._check,
+        )
+        axis = -1 if self.attention_block.data_format == "channels_last" else 1
         return {name: np.squeeze(x, axis=axis) for name, x in maps.items()}
 
     def predict_samples(
@@ -278,7 +282,7 @@ class AIBClassifier(BottleneckModel):
         features cut the model in two, what is before them runs only once.
 
         Args:
-            images: Array of pixels 0..255.
+            images: As for `attention`.
             num_samples: Number of samples.
             batch_size: Images at once.
             seed: Integer for reproducible draws.
@@ -288,12 +292,10 @@ class AIBClassifier(BottleneckModel):
             is the prediction, the spread its uncertainty.
 
         Raises:
-            ValueError: If `num_samples` is not a positive integer, or images
-                are bad.
+            ValueError: If `num_samples` is no positive integer, or for images
+                that do not fit.
         """
         check_positive_integer("num_samples", num_samples)
-        images = np.asarray(images)
-        self._check(images)
         derived = self._derived
         if derived.monte_carlo is None:
             derived.monte_carlo = MonteCarlo(
@@ -303,16 +305,15 @@ class AIBClassifier(BottleneckModel):
                 self.bottleneck,
                 self.decoder,
             )
-        starts = range(0, len(images), batch_size)
         # One seed per batch, or all batches would share their noise.
-        seeds = np.random.SeedSequence(seed).spawn(len(starts))
-        return np.concatenate(
-            [
-                derived.monte_carlo.sample(
-                    images[start : start + batch_size], num_samples, batch_seed
-                )
-                for start, batch_seed in zip(starts, seeds, strict=True)
-            ],
+        seeds = np.random.SeedSequence(seed)
+        sample = derived.monte_carlo.sample
+        return map_batches(
+            lambda batch: sample(batch, num_samples, *seeds.spawn(1)),
+            images,
+            batch_size,
+            self.input_shape,
+            self._check,
             axis=1,
         )
 
