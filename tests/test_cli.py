@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import types
@@ -120,13 +121,15 @@ def test_ctrl_c_says_how_to_go_on(material, tmp_path, monkeypatch):
     assert f"keras-aib train --resume {folder}" in result.stderr
 
 
-def test_evaluate(trained, material):
+def test_evaluate(trained, material, tmp_path):
     table = run("evaluate", trained).output
     assert re.search(r"^num images +2$", table, re.M)
-    # Of a folder of class folders all images are taken.
+    # Of a folder of class folders all images are taken, where no run tells
+    # that the model was trained on some.
+    shutil.copy(trained / "last.keras", tmp_path)
     figures = json.loads(
         run(
-            *("evaluate", trained / "last.keras", "--json"),
+            *("evaluate", tmp_path / "last.keras", "--json"),
             *("--data", material / "images", "--batch-size", 6),
         ).output
     )
@@ -141,7 +144,7 @@ def test_evaluate(trained, material):
     expected = pytest.approx(cross_entropy + beta * rate, abs=2e-4)
     assert figures["loss"] == expected
     limited = run(
-        *("evaluate", trained, "--json", "--limit", 3),
+        *("evaluate", tmp_path / "last.keras", "--json", "--limit", 3),
         *("--data", material / "images"),
     )
     assert json.loads(limited.output)["num_images"] == 3

@@ -1,21 +1,30 @@
 """How good a trained model is on a set of images."""
 
+import warnings
 from pathlib import Path
+from typing import Any
 
 import keras
 
 from keras_aib import data
 from keras_aib.data import ImageDataset
-from keras_aib.models import AIBClassifier
 from keras_aib.zoo.metrics import accuracy
-from keras_aib.zoo.metrics import class_probabilities
 from keras_aib.zoo.metrics import expected_calibration_error
 from keras_aib.zoo.metrics import negative_log_likelihood
 from keras_aib.zoo.training.model_source import ModelSource
+from keras_aib.zoo.training.run_config import RunConfig
+from keras_aib.zoo.training.run_images import SIDES
+from keras_aib.zoo.training.run_images import open_run_images
+from keras_aib.zoo.training.run_images import shown_names
+from keras_aib.zoo.training.run_images import without_training_images
+from keras_aib.zoo.training.task import Task
 
 
 def evaluate_model(
-    model: AIBClassifier, dataset: ImageDataset, verbose: str | int = "auto"
+    model: keras.Model,
+    dataset: ImageDataset,
+    verbose: str | int = "auto",
+    output_kind: str | None = None,
 ) -> dict[str, float]:
     """Accuracy, calibration and rates of a model.
 
@@ -23,9 +32,11 @@ def evaluate_model(
     probabilities. Compiles the model anew.
 
     Args:
-        model: The model.
+        model: Any Keras classifier of pixels 0..255.
         dataset: Labelled images, in a fixed order.
         verbose: As for `keras.Model.evaluate`.
+        output_kind: What the model gives, where it does not tell itself: one
+            of `keras_aib.models.output_head.OUTPUT_KINDS`.
 
     Returns:
         `"num_images"`; `"loss"`, what training minimizes, in nats;
@@ -37,6 +48,7 @@ def evaluate_model(
 
     ```python
     from keras_aib.zoo.evaluation import evaluate_model
+    from keras_aib.zoo.evaluation import open_images
     from keras_aib.zoo.training.model_source import ModelSource
 
     source = ModelSource("runs/photos")
@@ -44,11 +56,11 @@ def evaluate_model(
     print(evaluate_model(source.model, images)["accuracy"])
     ```
     """
-    is_logits = model.activation is keras.activations.linear
-    model.compile(
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=is_logits)
+    task = Task(model, output_kind)
+    model.compile(loss=task.loss())
+    rates = model.evaluate(
+        task.targets(dataset), verbose=verbose, return_dict=True
     )
-    rates = model.evaluate(dataset, verbose=verbose, return_dict=True)
     outputs = model.predict(dataset, verbose=verbose)
     labels = dataset.labels
     if len(labels) != len(outputs):
@@ -57,7 +69,7 @@ def evaluate_model(
             f"batch that its predictions stand for none: {dataset.unreadable}."
             " Repair or remove them."
         )
-    probabilities = class_probabilities(model, outputs)
+    probabilities = task.head.class_probabilities(outputs)
     return {
         "num_images": len(labels),
         "loss": float(rates.pop("loss")),
@@ -86,8 +98,9 @@ def open_images(
     Args:
         source: The model.
         spec: As for `keras_aib.data.from_spec`, of which the validation side
-            is taken; of a folder of class folders all images are. `None` for
-            those that the model's run was validated on.
+            is taken; of a folder of class folders all images are, but for
+            those that the model's run was trained on. `None` for those that
+            the run held out.
         batch_size: Images at once.
         image_size: Height and width in pixels; `None` for the model's.
         limit: Take at most so many images.
@@ -105,30 +118,127 @@ def open_images(
             "not tell which images are meant. Give them: `--data`."
         )
     settings = {
-        "image_size": source.find_image_size(image_size),
         "batch_size": batch_size,
         "shuffle": False,
         "workers": workers,
     }
-    if spec is not None and _is_class_folders(Path(spec)):
-        dataset = data.from_folder(
-            spec, class_names=run.class_names if run else None, **settings
-        )
-        if limit is not None and limit < dataset.num_images:
-            dataset = dataset.sample(limit)
+    size = source.find_image_size(image_size)
+    if spec is not None:
+        dataset = _open_others(source, spec, subset, size, settings)
+    elif source.run_images is not None:
+        dataset = _open_side(source, subset, size, settings)
     else:
-        if run is not None:
-            # Or images that the run was trained on would be among them.
-            settings["seed"] = run.seed
-            settings["validation_split"] = run.validation_split
-        dataset = data.from_spec(
-            run.data if spec is None else spec,
-            subset=subset,
-            limit=limit or (run.limit if spec is None else None),
-            **settings,
-        )
+        dataset = _draw_split(source, subset, size, settings)
+    if limit is not None and limit < dataset.num_images:
+        dataset = dataset.sample(limit)
     _check_classes(source, dataset)
     return dataset
+
+
+def _open_others(
+    source: ModelSource,
+    spec: str,
+    subset: str,
+    image_size: tuple[int, int],
+    settings: dict[str, Any],
+) -> ImageDataset:
+    run, images = source.run, source.run_images
+    if _is_class_folders(Path(spec)):
+        dataset = data.from_folder(
+            spec,
+            image_size,
+            class_names=run.class_names if run else None,
+            **settings,
+        )
+    else:
+        dataset = _from_spec(run, spec, subset, image_size, settings)
+    if images is None or subset == "training":
+        return dataset
+    return without_training_images(dataset, images)
+
+
+def _open_side(
+    source: ModelSource,
+    subset: str,
+    image_size: tuple[int, int],
+    settings: dict[str, Any],
+) -> ImageDataset:
+    """What the run wrote down, as far as it is still there."""
+    run: Any = source.run
+    images: Any = source.run_images
+    side = getattr(images, subset)
+    missing = images.missing(run.data, side)
+    remedy = (
+        "If the folder was moved, say where it is with `--data`; put back "
+        "what was changed."
+    )
+    if len(missing) == len(side):
+        raise ValueError(
+            f"None of the {len(side)} images that the run {source.source} took "
+            f"for {subset} is still in {run.data} as it was. {remedy}"
+        )
+    if missing:
+        warnings.warn(
+            f"{len(missing)} of the {len(side)} images that the run took for "
+            f"{subset} are left out: they are changed or no longer in "
+            f"{run.data}: {shown_names(missing)}. {remedy}",
+            stacklevel=3,
+        )
+    num_new = images.count_new(run.data)
+    if num_new:
+        warnings.warn(
+            f"{num_new} images have come to {run.data} since the run began. "
+            "They are left out.",
+            stacklevel=3,
+        )
+    kept = [image for image in side if image not in set(missing)]
+    return open_run_images(
+        run.data, kept, run.class_names, image_size, **settings
+    )
+
+
+def _draw_split(
+    source: ModelSource,
+    subset: str,
+    image_size: tuple[int, int],
+    settings: dict[str, Any],
+) -> ImageDataset:
+    """Split as the run did: it trained on a dataset that does not change."""
+    run: Any = source.run
+    sides = {
+        side: _from_spec(run, run.data, side, image_size, settings, run.limit)
+        for side in SIDES
+    }
+    num_now = len(sides["training"].list_images())
+    if run.num_images not in (0, num_now):
+        warnings.warn(
+            f"The run was trained on {run.num_images} images, and a split of "
+            f"{run.data} gives {num_now} now. It began with a release that did "
+            "not write down which, so some of these images may have been "
+            "trained on, and figures on them would flatter it.",
+            stacklevel=3,
+        )
+    return sides[subset]
+
+
+def _from_spec(
+    run: RunConfig | None,
+    spec: str,
+    subset: str,
+    image_size: tuple[int, int],
+    settings: dict[str, Any],
+    limit: int | None = None,
+) -> ImageDataset:
+    if run is not None:
+        # Or images that the run was trained on would be among them.
+        settings = {
+            **settings,
+            "seed": run.seed,
+            "validation_split": run.validation_split,
+        }
+    return data.from_spec(
+        spec, image_size, subset=subset, limit=limit, **settings
+    )
 
 
 def _is_class_folders(path: Path) -> bool:
@@ -142,8 +252,9 @@ def _check_classes(source: ModelSource, dataset: ImageDataset) -> None:
             f"The model was trained on other classes: {list(names)}. "
             f"Received: {dataset.class_names}"
         )
-    if dataset.num_classes != source.model.num_classes:
+    num_classes = source.num_classes
+    if dataset.num_classes != num_classes:
         raise ValueError(
-            f"The model tells {source.model.num_classes} classes apart. "
+            f"The model tells {num_classes} classes apart. "
             f"Received images of {dataset.num_classes}: {dataset.class_names}"
         )

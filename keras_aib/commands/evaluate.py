@@ -7,6 +7,7 @@ import click
 from keras_aib.commands.options import backend_option
 from keras_aib.commands.options import batch_size_option
 from keras_aib.commands.options import image_size_option
+from keras_aib.commands.options import output_kind_option
 
 
 @click.command()
@@ -14,8 +15,9 @@ from keras_aib.commands.options import image_size_option
 @click.option(
     "--data",
     metavar="DIR|tfds:NAME|cifar10",
-    help="Images, as for `train`: of a folder of class folders all, else the "
-    "validation or test part. [default: what the run was validated on]",
+    help="Images, as for `train`: of a folder of class folders all that the "
+    "run was not trained on, else the validation or test part. [default: what "
+    "the run held out]",
 )
 @batch_size_option
 @image_size_option
@@ -24,6 +26,7 @@ from keras_aib.commands.options import image_size_option
     type=click.IntRange(1),
     help="Evaluate on at most so many images, drawn at random.",
 )
+@output_kind_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, no table.")
 @backend_option
 def evaluate(
@@ -32,6 +35,7 @@ def evaluate(
     batch_size: int,
     image_size: tuple[int, int] | None,
     limit: int | None,
+    output_kind: str | None,
     as_json: bool,
     backend: str | None,
 ) -> None:
@@ -41,7 +45,9 @@ def evaluate(
     keras-aib evaluate runs/photos
     keras-aib evaluate runs/photos/last.keras --data test/ --json > test.json
 
-    Losses are in nats, rates in bits per image.
+    RUN|MODEL is a run, a .keras file of any Keras classifier, a preset folder,
+    or a name that `keras-aib list` shows. Losses are in nats, rates in bits
+    per image.
     """
     from keras_aib.zoo.evaluation import evaluate_model
     from keras_aib.zoo.evaluation import open_images
@@ -49,7 +55,9 @@ def evaluate(
 
     source = ModelSource(model)
     images = open_images(source, data, batch_size, image_size, limit)
-    figures = evaluate_model(source.model, images, verbose=0)
+    figures = evaluate_model(
+        source.classifier, images, verbose=0, output_kind=output_kind
+    )
     if as_json:
         click.echo(json.dumps(figures, indent=2))
         return

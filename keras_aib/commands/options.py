@@ -79,3 +79,11 @@ image_size_option = click.option(
     type=ImageSize(),
     help="Height and width: 224, or 224x320. [default: the model's]",
 )
+output_kind_option = click.option(
+    "--output-kind",
+    type=click.Choice(
+        ("logits", "probabilities", "label_logits", "label_probabilities")
+    ),
+    help="What the model gives, of classes of which one is right or of labels "
+    "of which each is right or not. [default: what its last layers tell]",
+)

@@ -13,7 +13,7 @@ from keras_aib.commands.options import image_size_option
 from keras_aib.commands.options import use_backend
 
 INTERRUPTED = 130
-WITH_RESUME = {"resume", "epochs", "backend"}
+WITH_RESUME = {"resume", "epochs", "data", "backend"}
 
 
 @click.command()
@@ -36,8 +36,8 @@ WITH_RESUME = {"resume", "epochs", "backend"}
     "--resume",
     type=click.Path(path_type=Path),
     metavar="RUN",
-    help="Go on with a run that was broken off; of the other options only "
-    "--epochs, to go on for longer, is allowed with it.",
+    help="Go on with a run that was broken off. With it go only --epochs, to "
+    "go on for longer, and --data, where the same images were moved to.",
 )
 @click.option("--epochs", type=click.IntRange(1), default=5)
 @batch_size_option
@@ -119,7 +119,8 @@ def train(output: Path | None, resume: Path | None, **options: Any) -> None:
     if resume is not None:
         _check_resume_alone()
         epochs = options["epochs"] if "epochs" in _given() else None
-        folder, run = resume, _resumed(resume, options["backend"], epochs)
+        data = options["data"]
+        folder, run = resume, _resumed(resume, options["backend"], epochs, data)
     else:
         for name in ("data", "model"):
             if options[name] is None:
@@ -168,13 +169,18 @@ def _check_resume_alone() -> None:
         )
 
 
-def _resumed(folder: Path, backend: str | None, epochs: int | None) -> Any:
+def _resumed(
+    folder: Path, backend: str | None, epochs: int | None, data: str | None
+) -> Any:
+    from keras_aib.data.data_spec import DataSpec
     from keras_aib.zoo.training import RunConfig
     from keras_aib.zoo.training import TrainingRun
 
     if backend is None:
         use_backend(RunConfig.read(folder).backend)
-    return TrainingRun.resume(folder, epochs)
+    if data is not None:
+        data = DataSpec.parse(data).absolute()
+    return TrainingRun.resume(folder, epochs, data)
 
 
 def _absolute(text: str) -> str:

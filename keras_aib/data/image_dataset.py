@@ -3,6 +3,7 @@
 import math
 import threading
 import warnings
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from typing import Protocol
@@ -272,8 +273,24 @@ class ImageDataset(keras.utils.PyDataset):
                 f"There are {total} images. Received: num_images={num_images}"
             )
         order = np.random.default_rng(seed).permutation(total)
-        chosen = np.sort(order[:num_images])
-        return ImageDataset(_Sample(self._source, chosen), **self._settings)
+        return self.select(np.sort(order[:num_images]))
+
+    def list_images(self) -> list[tuple[str, int]]:
+        """Name and class of every image, readable or not, as `select` counts.
+
+        Images from files are called by their paths.
+        """
+        labels = self._source.labels.tolist()
+        return [(self._source.name(i), x) for i, x in enumerate(labels)]
+
+    def select(self, chosen: Sequence[int] | np.ndarray) -> "ImageDataset":
+        """Return a dataset of some of these images, with the same settings.
+
+        Args:
+            chosen: Their positions in `list_images()`.
+        """
+        source = _Sample(self._source, np.asarray(chosen, int))
+        return ImageDataset(source, **self._settings)
 
     def _draw_order(self) -> np.ndarray:
         if not self._shuffle:

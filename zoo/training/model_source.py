@@ -10,8 +10,10 @@ import keras
 
 from keras_aib import zoo
 from keras_aib.models import AIBClassifier
+from keras_aib.models.output_head import find_output_head
 from keras_aib.zoo.training.run_config import CONFIG_FILE
 from keras_aib.zoo.training.run_config import RunConfig
+from keras_aib.zoo.training.run_images import RunImages
 
 BEST_FILE = "best.keras"
 PRESET_FILE = "metadata.json"
@@ -54,6 +56,13 @@ class ModelSource:
         if not (self._path.parent / CONFIG_FILE).is_file():
             return None
         return RunConfig.read(self._path.parent)
+
+    @functools.cached_property
+    def run_images(self) -> RunImages | None:
+        """The images of that run, where it has written them down."""
+        if self._path is None or self.run is None:
+            return None
+        return RunImages.read(self._path.parent)
 
     @functools.cached_property
     def class_names(self) -> tuple[str, ...]:
@@ -102,6 +111,18 @@ class ModelSource:
             raise ValueError(
                 f"{self._path} cannot be loaded as a Keras model: {error}"
             ) from error
+
+    @functools.cached_property
+    def num_classes(self) -> int:
+        """Classes that the model tells apart.
+
+        Raises:
+            ValueError: If it is no classifier.
+        """
+        # As if it gave logits: only the number is asked for.
+        num_outputs = find_output_head(self.classifier, "logits").num_outputs
+        # A single output tells two classes apart.
+        return max(2, num_outputs)
 
     def find_image_size(
         self, image_size: tuple[int, int] | None = None
@@ -155,7 +176,8 @@ class ModelSource:
                 f"{', '.join(settled)}. Leave them out, or start from a name "
                 "that `keras-aib list` shows."
             )
-        if num_classes == self.model.num_classes:
+        # A single output tells two classes apart.
+        if num_classes == find_output_head(self.model).num_classes:
             return self.model
         with tempfile.TemporaryDirectory() as folder:
             self.model.save_to_preset(folder)

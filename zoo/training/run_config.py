@@ -10,7 +10,10 @@ from typing import Any
 import keras
 
 from keras_aib._version import __version__
+from keras_aib.checks import check_image_size
+from keras_aib.checks import check_integer
 from keras_aib.checks import check_positive_integer
+from keras_aib.checks import plain
 from keras_aib.files import written_whole
 from keras_aib.zoo.training.freezing import TRAINABLE
 
@@ -92,8 +95,12 @@ class RunConfig:
     num_images: int = 0
 
     def __post_init__(self) -> None:
+        self._make_plain()
         for name in ("epochs", "batch_size", "workers"):
             check_positive_integer(name, getattr(self, name))
+        check_integer("seed", self.seed, 0)
+        if self.num_anchors is not None:
+            check_integer("num_anchors", self.num_anchors, 0)
         if self.limit is not None:
             check_positive_integer("limit", self.limit)
         for name, least in (("learning_rate", 0.0), ("warmup_epochs", 0.0)):
@@ -116,6 +123,20 @@ class RunConfig:
                 "of the backbone as random as they are. Leave it out, or "
                 "start from pretrained weights."
             )
+
+    def _make_plain(self) -> None:
+        # What becomes JSON only after the images were opened fails late.
+        for field in dataclasses.fields(self):
+            value = plain(getattr(self, field.name))
+            is_place = field.name in ("data", "model")
+            if is_place and not isinstance(value, str):
+                # A path object is never a name, such as `cifar10`.
+                value = str(Path(value).absolute())
+            elif field.name == "image_size" and value is not None:
+                value = check_image_size(value)
+            elif field.name == "class_names":
+                value = tuple(map(str, value))
+            object.__setattr__(self, field.name, value)
 
     @property
     def trained_part(self) -> str:
@@ -146,6 +167,7 @@ class RunConfig:
             **dataclasses.asdict(self),
         }
         with written_whole(Path(folder) / CONFIG_FILE) as path:
+            # Escaped: a class may be called by bytes that are no text.
             path.write_text(json.dumps(content, indent=2) + "\n")
 
     @classmethod
@@ -185,7 +207,8 @@ class RunConfig:
 
 
 def _check_range(name: str, value: float, least: float, most: float) -> None:
-    if not least <= value < most:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not least <= value < most:
         raise ValueError(
             f"`{name}` must be at least {least:g} and below {most:g}. "
             f"Received: {name}={value!r}"

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import importlib.util
+import json
 import os
 import warnings
 from collections.abc import Iterator
@@ -15,6 +16,9 @@ from keras_aib import data
 from keras_aib.callbacks import AttentionPictures
 from keras_aib.callbacks import BetaWarmup
 from keras_aib.data import ImageDataset
+from keras_aib.data.data_spec import DataSpec
+from keras_aib.files import check_local
+from keras_aib.files import written_whole
 from keras_aib.models import AIBClassifier
 from keras_aib.requirements import install_command
 from keras_aib.zoo.training.distribution import distribution_scope
@@ -23,10 +27,17 @@ from keras_aib.zoo.training.freezing import freeze
 from keras_aib.zoo.training.model_source import ModelSource
 from keras_aib.zoo.training.run_config import CONFIG_FILE
 from keras_aib.zoo.training.run_config import RunConfig
+from keras_aib.zoo.training.run_images import SIDES
+from keras_aib.zoo.training.run_images import RunImages
+from keras_aib.zoo.training.run_images import open_run_images
+from keras_aib.zoo.training.run_images import shown_names
+from keras_aib.zoo.training.run_recorder import LAST_FILE
 from keras_aib.zoo.training.run_recorder import TENSORBOARD_FOLDER
 from keras_aib.zoo.training.run_recorder import RunRecorder
+from keras_aib.zoo.training.task import Task
 from keras_aib.zoo.training.training_state import TrainingState
 
+MODEL_FILE = "model.json"
 NUM_PICTURES = 12
 PICTURES_FOLDER = "pictures"
 
@@ -36,7 +47,9 @@ class TrainingRun:
 
     | file | content |
     |---|---|
-    | `config.json` | the `RunConfig`, all that is needed to go on |
+    | `config.json` | the `RunConfig` |
+    | `images.json` | which files are trained on, and which are held out |
+    | `model.json` | the layers of the model that the run starts from |
     | `state.npz` | all variables and the history after the last epoch |
     | `log.csv` | loss, accuracy, rates of each epoch |
     | `best.keras`, `last.keras` | the model of the best and the last epoch |
@@ -45,7 +58,8 @@ class TrainingRun:
 
     A run that was killed goes on with `TrainingRun.resume`, from the end of
     its last epoch, in the same order of images and with the same noise: it
-    ends where it would have ended.
+    ends where it would have ended. Of what it began with it needs the images
+    only, and takes no others that have come to their folder since.
 
     Args:
         folder: Folder of the run.
@@ -75,8 +89,9 @@ class TrainingRun:
         """A new run. Nothing is written before `train`.
 
         Raises:
-            ValueError: If there is something in the folder.
+            ValueError: If there is something in the folder, or it is remote.
         """
+        check_local(folder)
         folder = Path(folder)
         if folder.exists() and (folder.is_file() or any(folder.iterdir())):
             raise ValueError(
@@ -88,7 +103,10 @@ class TrainingRun:
 
     @classmethod
     def resume(
-        cls, folder: str | os.PathLike, epochs: int | None = None
+        cls,
+        folder: str | os.PathLike,
+        epochs: int | None = None,
+        data: str | os.PathLike | None = None,
     ) -> "TrainingRun":
         """A run that was broken off.
 
@@ -96,6 +114,7 @@ class TrainingRun:
             folder: Its folder.
             epochs: A new number of epochs, to go on for longer; `None` for
                 what the run began with.
+            data: Where the same images are now, if they were moved.
 
         Raises:
             ValueError: If the folder is no run, or the run began on another
@@ -111,6 +130,8 @@ class TrainingRun:
             )
         if epochs is not None:
             config = dataclasses.replace(config, epochs=epochs)
+        if data is not None:
+            config = dataclasses.replace(config, data=data)
         return cls(folder, config)
 
     @property
@@ -133,39 +154,55 @@ class TrainingRun:
             ImportError: If a package that reads the data is missing.
         """
         keras.utils.set_random_seed(self.config.seed)
-        source = ModelSource(self.config.model)
-        size = source.find_image_size(self.config.image_size)
-        train = self._open(size, "training")
-        validation = self._open(size, "validation")
+        source = None if self._has(MODEL_FILE) else self._find_source()
+        size = self.config.image_size
+        if source is not None:
+            size = source.find_image_size(size)
+        train, validation = self._open_images(size)
         found = dataclasses.replace(
             self.config,
             image_size=size,
             class_names=tuple(train.class_names),
-            num_images=train.num_images,
+            num_images=len(train.list_images()),
         )
         self._check_data(found)
+        images = self._find_run_images(train, validation)
         with (
             distribution_scope(self.config.distribution) as num_devices,
             _precision(self.config.precision),
         ):
-            model = source.build(found, train.num_classes)
-            self._compile(model)
+            if source is None:
+                model = self._read_model()
+            else:
+                model = source.build(found, train.num_classes)
+            layers = _layers(model)
+            task = Task(model)
+            self._compile(model, task)
             state = TrainingState.restore(self.folder, model)
             # From here on the run can be resumed, and not before.
             self.config = found
             self.config.write(self.folder)
+            if images is not None:
+                images.write(self.folder)
+            if not self._has(MODEL_FILE):
+                state.save(self.folder, model)
+                with written_whole(self.folder / MODEL_FILE) as path:
+                    path.write_text(layers)
             recorder = RunRecorder(self.folder, state, self.config.seed)
             recorder.rewrite(model)
             train.start_at(state.epoch)
             callbacks = [
                 *self._warmup(),
-                *self._pictures(validation, num_devices),
                 recorder,
+                # After what counts: drawing may fail.
+                *self._pictures(validation, num_devices),
             ]
             if state.epoch < self.config.epochs:
                 model.fit(
-                    even_batches(train, num_devices),
-                    validation_data=even_batches(validation, num_devices),
+                    even_batches(task.targets(train), num_devices),
+                    validation_data=even_batches(
+                        task.targets(validation), num_devices
+                    ),
                     epochs=self.config.epochs,
                     initial_epoch=state.epoch,
                     callbacks=callbacks,
@@ -175,21 +212,90 @@ class TrainingRun:
                 )
         return state.history
 
-    def _open(self, image_size: tuple[int, int], subset: str) -> ImageDataset:
+    def _has(self, name: str) -> bool:
+        return (self.folder / name).is_file()
+
+    def _find_source(self) -> ModelSource:
+        try:
+            return ModelSource(self.config.model)
+        except ValueError:
+            # Runs of earlier releases have no layers of their own.
+            if not self._has(LAST_FILE):
+                raise
+            return ModelSource(self.folder / LAST_FILE)
+
+    def _read_model(self) -> AIBClassifier:
+        try:
+            layers = json.loads((self.folder / MODEL_FILE).read_text())
+        except ValueError as error:
+            raise ValueError(
+                f"{self.folder / MODEL_FILE} is damaged: {error}. Restore it "
+                "from a copy, or start the run again in another folder."
+            ) from error
+        return keras.saving.deserialize_keras_object(layers)
+
+    def _open_images(self, image_size: Any) -> list[ImageDataset]:
+        images = RunImages.read(self.folder)
+        if images is None:
+            return [
+                data.from_spec(
+                    self.config.data,
+                    image_size=image_size,
+                    subset=subset,
+                    validation_split=self.config.validation_split,
+                    limit=self.config.limit,
+                    **self._settings(subset),
+                )
+                for subset in SIDES
+            ]
+        missing = images.missing(self.config.data)
+        if missing:
+            count = len(images.training) + len(images.validation)
+            raise ValueError(
+                f"{len(missing)} of the {count} images that the run "
+                f"{self.folder} began with are changed or no longer in "
+                f"{self.config.data}: {shown_names(missing)}. Put them back, "
+                "or, if the folder was moved, say where it is: `keras-aib "
+                f"train --resume {self.folder} --data DIR`."
+            )
+        num_new = images.count_new(self.config.data)
+        if num_new:
+            warnings.warn(
+                f"{num_new} images have come to {self.config.data} since the "
+                "run began. They are left out: start a new run to train on "
+                "them.",
+                stacklevel=3,
+            )
+        return [
+            open_run_images(
+                self.config.data,
+                getattr(images, subset),
+                self.config.class_names,
+                image_size,
+                **self._settings(subset),
+            )
+            for subset in SIDES
+        ]
+
+    def _settings(self, subset: str) -> dict[str, Any]:
         is_training = subset == "training"
         flip = keras.layers.RandomFlip("horizontal", seed=self.config.seed)
-        return data.from_spec(
-            self.config.data,
-            image_size=image_size,
-            batch_size=self.config.batch_size,
-            subset=subset,
-            validation_split=self.config.validation_split,
-            shuffle=is_training,
-            augmentation=flip if is_training else None,
-            limit=self.config.limit,
-            seed=self.config.seed,
-            workers=self.config.workers,
-        )
+        return {
+            "batch_size": self.config.batch_size,
+            "shuffle": is_training,
+            "augmentation": flip if is_training else None,
+            "seed": self.config.seed,
+            "workers": self.config.workers,
+        }
+
+    def _find_run_images(
+        self, train: ImageDataset, validation: ImageDataset
+    ) -> RunImages | None:
+        images = RunImages.read(self.folder)
+        spec = DataSpec.parse(self.config.data)
+        if images is None and spec.dataset is None:
+            return RunImages.of(spec.place, train, validation)
+        return images
 
     def _check_data(self, found: RunConfig) -> None:
         if not self.config.num_images:
@@ -203,13 +309,12 @@ class TrainingRun:
                     "images back, or start a new run."
                 )
 
-    def _compile(self, model: AIBClassifier) -> None:
+    def _compile(self, model: AIBClassifier, task: Task) -> None:
         freeze(model, self.config.trained_part)
-        is_logits = model.activation is keras.activations.linear
         model.compile(
             keras.optimizers.Adam(self.config.learning_rate),
-            keras.losses.SparseCategoricalCrossentropy(from_logits=is_logits),
-            metrics=["accuracy"],
+            task.loss(),
+            metrics=[task.accuracy()],
         )
         model.optimizer.build(model.trainable_variables)
 
@@ -240,6 +345,10 @@ class TrainingRun:
                 self.folder / TENSORBOARD_FOLDER if tensorboard else None
             ),
         )
+
+
+def _layers(model: AIBClassifier) -> str:
+    return json.dumps(keras.saving.serialize_keras_object(model))
 
 
 @contextlib.contextmanager
