@@ -10,7 +10,9 @@ import pytest
 from explained_models import SIZE
 from explained_models import pixels
 from explained_models import residual_model
+from explained_models import statistics_of
 
+from keras_aib import attribution
 from keras_aib import data
 from keras_aib.attribution import estimate_statistics
 from keras_aib.image_batches import ImageBatches
@@ -382,6 +384,18 @@ def test_attention_and_samples_of_any_source_and_batch(size):
         model.attention(np.where(np.arange(COUNT) == 9, np.nan, PIXELS.T).T)
     with pytest.raises(ValueError, match="gave no images"):
         model.attention([])
+
+
+@pytest.mark.once
+def test_a_search_takes_arrays_and_lists(model):
+    statistics = statistics_of(model, ["stem"])
+    explain = attribution.IBA(model, "stem", statistics, steps=1, copies=1)
+    found = explain(list(pixels(2)), verbose=0)
+    expected = explain(pixels(2), verbose=0)
+    np.testing.assert_array_equal(found.bits, expected.bits)
+    for source in (iter(pixels(2)), (pixels(2), [0, 1]), InBatches()):
+        with pytest.raises(TypeError, match=r"one batch.*`targets`"):
+            explain(source, verbose=0)
 
 
 @pytest.mark.once

@@ -124,7 +124,11 @@ def statistics_of_images(
         chosen = random.permutation(len(paths))[:MOST_STATISTICS_IMAGES]
         paths = [paths[index] for index in chosen]
     statistics = estimate_statistics(
-        model, layers, _read_batches(paths, image_size, batch_size)
+        model,
+        layers,
+        _read(paths, image_size),
+        batch_size,
+        num_images=len(paths) or None,
     )
     if statistics.count < 2:
         raise ValueError(
@@ -135,18 +139,13 @@ def statistics_of_images(
     return statistics
 
 
-def _read_batches(
-    paths: Sequence[Path], image_size: tuple[int, int], batch_size: int
+def _read(
+    paths: Sequence[Path], image_size: tuple[int, int]
 ) -> Iterator[np.ndarray]:
-    batch = []
     for path in paths:
         # Pillow raises whatever its decoders raise for a damaged file.
         try:
-            batch.append(read_image(path, image_size).astype("float32"))
+            image = read_image(path, image_size)
         except Exception:
             continue
-        if len(batch) == batch_size:
-            yield np.stack(batch)
-            batch = []
-    if batch:
-        yield np.stack(batch)
+        yield image

@@ -20,6 +20,7 @@ from keras_aib.attribution.search_plan import SearchPlan
 from keras_aib.checks import check_images
 from keras_aib.checks import check_positive_integer
 from keras_aib.fill_up import fill_up
+from keras_aib.image_batches import ImageBatches
 
 INITIAL_ALPHA = 5.0
 FEW_IMAGES = 1000
@@ -78,7 +79,7 @@ class BottleneckSearch:
         """Explain images; the arguments are those of `IBA` when called."""
         check_positive_integer("batch_size", batch_size)
         explained = self._explained
-        images = np.asarray(ops.convert_to_numpy(images))
+        images = _in_memory(images, len(explained.input_shape))
         check_images(
             images, explained.input_shape, 1 if explained.channels_first else -1
         )
@@ -204,3 +205,17 @@ class BottleneckSearch:
         height, width = (int(side or 0) for side in size)
         share = bits[0].size / (height * width)
         return resize_maps(share * bits, (height, width))
+
+
+def _in_memory(images: Any, rank: int) -> np.ndarray:
+    if hasattr(images, "shape"):
+        return np.asarray(ops.convert_to_numpy(images))
+    if not isinstance(images, list):
+        raise TypeError(
+            "`images` must be an array [N, ...] or a list of images. "
+            f"Received: {type(images).__name__}. Of a dataset pass one batch "
+            "at a time: `images, labels = next(iter(dataset))`, and the "
+            "classes to explain, if not the predicted ones, as `targets`."
+        )
+    batches = ImageBatches(images, batch_size=max(len(images), 1), rank=rank)
+    return np.concatenate(list(batches.first()))

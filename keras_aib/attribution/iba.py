@@ -43,7 +43,7 @@ class IBA:
 
     Call arguments:
         images: Images as the model takes them, `[N, H, W, C]` (or channels
-            first).
+            first), or a list of such images.
         targets: Class of each image, integers `[N]`; `None` for the predicted
             class; or a function of the outputs `[rows, ...]` that returns a
             loss per row in nats, and is the same for all images.
