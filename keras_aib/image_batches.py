@@ -80,7 +80,7 @@ class ImageBatches:
                 # In memory: JAX compiles each slice of its own arrays.
                 self._array = self._numpy(self._array)
             self._array = self._as_batch(self._array)
-            self._length = self.num_images = int(self._array.shape[0])
+            self._length = self.num_images = self._array.shape[0]
         elif isinstance(source, (str, bytes, os.PathLike)) or not (
             hasattr(source, "__iter__") or hasattr(source, "__getitem__")
         ):
@@ -125,7 +125,7 @@ class ImageBatches:
         """Any numbers of images, in the order in which they come."""
         if self._array is not None:
             # Piece by piece: it may be a file.
-            for start in range(0, int(self._array.shape[0]), self._batch_size):
+            for start in range(0, self._array.shape[0], self._batch_size):
                 stop = start + self._batch_size
                 yield self._numpy(self._array[start:stop])
             return
@@ -160,21 +160,25 @@ class ImageBatches:
         rank = _rank(sample)
         if rank not in (self._rank, self._rank - 1):
             return images
-        is_one = sample is first and rank < self._rank
-        channels = None if is_one else _as_array(sample).shape[-1]
-        is_pair = all(self._is_labels(other, channels) for other in others)
+        count = None if sample is first and rank < self._rank else len(first)
+        shape = tuple(_as_array(sample).shape[1 - self._rank :])
+        is_pair = all(self._is_labels(x, count, shape) for x in others)
         return first if is_pair else images
 
-    def _is_labels(self, other: Any, channels: int | None) -> bool:
+    def _is_labels(
+        self, other: Any, count: int | None, shape: tuple[int, ...]
+    ) -> bool:
+        """Whether it goes with `count` images of a shape, and is none."""
         rank = _rank(other)
         if rank is None:
             if isinstance(other, (list, tuple)) and other:
-                return self._is_labels(other[0], channels)
+                return self._is_labels(other[0], None, shape)
             return other is None
-        if rank == self._rank - 1 and channels is not None:
+        if rank == self._rank - 1:
             # Masks [N, H, W], and no image [H, W, C].
-            return bool(_as_array(other).shape[-1] != channels)
-        return rank not in (self._rank, self._rank - 1)
+            other_shape = tuple(_as_array(other).shape)
+            return other_shape[0] == count and other_shape != shape
+        return rank != self._rank
 
     def _images_of(self, element: Any) -> np.ndarray:
         fields = getattr(element, "_fields", ())
@@ -272,8 +276,9 @@ class ImageBatches:
 def _as_array(value: Any) -> Any:
     """What has a shape, or can be given one; `None` for anything else."""
     if hasattr(value, "shape") and hasattr(value, "dtype"):
-        is_list = isinstance(value, np.ndarray) and value.dtype == object
-        return None if is_list and value.ndim == 1 else value
+        # Objects, as in an array or a column of images of several sizes.
+        is_list = getattr(value.dtype, "kind", None) == "O"
+        return None if is_list and len(value.shape) == 1 else value
     # Such as an image of Pillow.
     if hasattr(value, "__array_interface__") or hasattr(value, "__array__"):
         return np.asarray(value)

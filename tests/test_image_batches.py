@@ -142,6 +142,13 @@ SOURCES = {
 
 
 @pytest.mark.once
+def test_masks_are_no_images_where_channels_come_first():
+    channels_first = np.moveaxis(PIXELS, -1, 1)
+    for source in ((channels_first, MASKS), (list(channels_first), MASKS)):
+        np.testing.assert_array_equal(read(source), channels_first)
+
+
+@pytest.mark.once
 @pytest.mark.parametrize("source", SOURCES.values(), ids=SOURCES)
 def test_every_source_gives_its_images(source):
     np.testing.assert_array_equal(read(source()), PIXELS)
