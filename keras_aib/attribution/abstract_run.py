@@ -10,16 +10,17 @@ class AbstractRun(keras.layers.Layer):
     """Traces a function of one tensor without computing anything.
 
     Args:
-        function: What to trace.
+        function: What to trace; not a Keras layer or model itself.
     """
 
     def __init__(self, function: Callable[[Any], Any]) -> None:
         super().__init__()
-        # A tuple hides it from Keras, which would track a model.
-        self._functions = (function,)
+        # A model as an attribute would become a part of this layer, so what
+        # is passed is a plain object or a function that holds the model.
+        self._function = function
 
     def call(self, inputs: Any) -> Any:
-        return self._functions[0](inputs)
+        return self._function(inputs)
 
 
 def run_on_shapes(

@@ -37,6 +37,14 @@ class AttributionResult:
             a function.
         method: `"IBA"` or `"CoIBA"`.
         options: What it was called with.
+        probability: `[images]`: what the model says of the class for the image
+            as it is; NaN if the loss was a function.
+        kept_probability: `[images]`: the same with what passes, mean over the
+            draws of the noise. Where it is far below `probability`, the
+            decision was lost and the map does not show what it rests on. NaN
+            if the loss was a function.
+        outside_statistics: `[images]`, 0 to 1: share of the features that are
+            unlike any in the statistics. Their bits have no meaning.
     """
 
     bits: np.ndarray
@@ -47,6 +55,9 @@ class AttributionResult:
     targets: np.ndarray | None
     method: str
     options: dict[str, Any]
+    probability: np.ndarray
+    kept_probability: np.ndarray
+    outside_statistics: np.ndarray
 
     @property
     def total_bits(self) -> np.ndarray:

@@ -9,6 +9,10 @@ import numpy as np
 from keras import ops
 
 from keras_aib.attribution.attribution_result import AttributionResult
+from keras_aib.attribution.doubts import PixelRanges
+from keras_aib.attribution.doubts import are_out_of_range
+from keras_aib.attribution.doubts import doubts_of
+from keras_aib.attribution.doubts import in_words
 from keras_aib.attribution.explained_model import ExplainedModel
 from keras_aib.attribution.feature_layout import resize_maps
 from keras_aib.attribution.feature_statistics import FeatureStatistics
@@ -23,6 +27,8 @@ from keras_aib.fill_up import fill_up
 from keras_aib.image_batches import ImageBatches
 
 INITIAL_ALPHA = 5.0
+# Of alpha: less and less of the image passes.
+MOSTLY_NOISE = (-4.0, -8.0, -12.0)
 FEW_IMAGES = 1000
 
 
@@ -58,6 +64,7 @@ class BottleneckSearch:
                 f"{type(statistics).__name__}."
             )
         self._explained = ExplainedModel(model)
+        model = self._explained.model
         self._places = [find_layer(model, name) for name in layers]
         for place in self._places:
             statistics.stddev(place.path)
@@ -85,7 +92,9 @@ class BottleneckSearch:
         )
         if not len(images):
             raise ValueError("`images` is empty. Pass one image at least.")
-        objective = Objective(targets, len(images))
+        objective = Objective(
+            targets, len(images), explained.model, self._options.output_kind
+        )
         plan = self._plan(images.shape[1:])
         size = min(batch_size, len(images))
         starts = range(0, len(images), size)
@@ -100,10 +109,10 @@ class BottleneckSearch:
             part = self._explain(plan, filled, objective, start)
             parts.append([values[: len(batch)] for values in part])
             progress.add(1)
-        damping, prefix, losses, labels, *capacities = map(
-            np.concatenate, zip(*parts, strict=True)
-        )
-        return AttributionResult(
+        found = [np.concatenate(x) for x in zip(*parts, strict=True)]
+        damping, prefix, losses, labels, *found = found
+        probability, kept, outside, outside_bits, *capacities = found
+        result = AttributionResult(
             bits=self._bits(capacities[0], images.shape),
             prefix_bits=prefix,
             damping=damping,
@@ -118,7 +127,23 @@ class BottleneckSearch:
                 **vars(self._options),
                 "statistics_count": self._statistics.count,
             },
+            probability=probability,
+            kept_probability=kept,
+            outside_statistics=outside,
         )
+        known = objective.function is None
+        stale = plan.layers_of_other_weights(self._statistics)
+        doubts = doubts_of(
+            result,
+            stale,
+            objective.chance if known else None,
+            outside_bits,
+            self._ranges(images),
+        )
+        for doubt in doubts:
+            # The caller of IBA or CoIBA.
+            warnings.warn(doubt, stacklevel=3)
+        return result
 
     def _plan(self, shape: tuple[int, ...]) -> SearchPlan:
         if shape not in self._plans:
@@ -138,20 +163,21 @@ class BottleneckSearch:
         objective: Objective,
         start: int,
     ) -> list[np.ndarray]:
-        """Of a batch: lambda, bits without a place, losses, labels, and bits
-        by layer."""
+        """Of a batch: lambda, bits without a place, losses, labels, their
+        probability, that kept, shares outside of features and of bits, and
+        bits by layer."""
         outputs, cut, features = plan.forward(
             ops.convert_to_tensor(images, self._explained.input_dtype)
         )
         self._check_finite(features)
-        labels = objective.labels_of(outputs, start)
+        labels, probability = objective.labels_of(outputs, start)
         batch = (cut, features[0], ops.convert_to_tensor(labels))
         alpha = keras.Variable(
             np.full((len(images), *plan.alpha_shape), INITIAL_ALPHA, "float32"),
             name="alpha",
         )
         if start == 0:
-            self._check_gradient(plan, objective, alpha, batch)
+            self._check_gradient(plan, objective, alpha, batch, images)
         optimizer = keras.optimizers.Adam(
             self._options.learning_rate, epsilon=1e-8
         )
@@ -172,7 +198,14 @@ class BottleneckSearch:
             history.append(ops.convert_to_numpy(losses))
         damping, prefix, capacities = plan.measure(alpha.value, features)
         losses = np.stack(history, axis=1)
-        return [damping, prefix, losses, labels, *capacities]
+        kept = np.full(len(images), np.nan)
+        if objective.function is None:
+            noise = plan.draw(draws)
+            kept = plan.kept(objective, alpha.value, *batch, noise)
+            kept = ops.convert_to_numpy(kept)
+        outside = plan.outside(alpha.value, features[0])
+        found = [damping, prefix, losses, labels, probability, kept]
+        return [*found, *outside, *capacities]
 
     def _check_finite(self, features: list[Any]) -> None:
         for place, values in zip(self._places, features, strict=True):
@@ -183,20 +216,52 @@ class BottleneckSearch:
                 )
 
     def _check_gradient(
-        self, plan: SearchPlan, objective: Objective, alpha: Any, batch: Any
+        self,
+        plan: SearchPlan,
+        objective: Objective,
+        alpha: Any,
+        batch: Any,
+        images: np.ndarray,
     ) -> None:
         draws = keras.random.SeedGenerator(self._options.seed)
-        # Half of each feature is noise, so that no output is too sure.
-        half = ops.zeros_like(alpha.value)
         noise = plan.draw(draws)
-        _, gradient = plan.step(objective, half, 0.0, *batch, noise)
-        if gradient is None or not np.any(ops.convert_to_numpy(gradient)):
-            raise ValueError(
-                "The loss has no gradient at layer "
-                f"{self._places[0].path!r}: the outputs do not depend on it, "
-                "or something between them, such as argmax or stop_gradient, "
-                "passes none. Choose another layer."
+
+        def has_gradient(value: float) -> bool:
+            alphas = ops.full(alpha.shape, value, "float32")
+            _, gradient = plan.step(objective, alphas, 0.0, *batch, noise)
+            return gradient is not None and bool(
+                np.any(ops.convert_to_numpy(gradient))
             )
+
+        # Half of each feature is noise, so that no output is too sure.
+        if has_gradient(0.0):
+            return
+        path = self._places[0].path
+        # With next to nothing but noise of what the model knows, it can only
+        # be missing because nothing leads from the layer to the loss.
+        if not any(map(has_gradient, MOSTLY_NOISE)):
+            raise ValueError(
+                f"The loss has no gradient at layer {path!r}: the outputs do "
+                "not depend on it, or something between them, such as argmax "
+                "or stop_gradient, passes none. Choose another layer."
+            )
+        problem = (
+            f"The outputs are saturated: layer {path!r} leads to them, but "
+            "they are so sure of these images that even with half of each "
+            "feature replaced by noise the loss has no gradient."
+        )
+        ranges = self._ranges(images)
+        if are_out_of_range(ranges):
+            raise ValueError(f"{problem} {in_words(ranges)}")
+        warnings.warn(
+            f"{problem} {in_words(ranges)} The maps show what is left when "
+            "the price of information alone has pushed the rest out.",
+            stacklevel=5,
+        )
+
+    def _ranges(self, images: np.ndarray) -> PixelRanges:
+        received = (float(images.min()), float(images.max()))
+        return received, self._statistics.pixel_range
 
     def _bits(self, capacity: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
         """Bits by place as bits per pixel, at the size of the images."""

@@ -42,6 +42,13 @@ class CoIBA:
         smoothing_sigma: Of a Gaussian blur of lambda, in places of the
             feature map; `None`, as in the paper, for no blur.
         seed: Of the noise. Every image sees the same draws.
+        output_kind: What the model gives, where its last layers do not tell:
+            `"logits"` or `"probabilities"` of classes of which one is right,
+            `"label_logits"` or `"label_probabilities"` of labels of which
+            each is right or not. A sigmoid means labels; a single output
+            tells class 1 from class 0.
+        num_prefix_tokens: Class, distillation and register tokens before the
+            patches, where the model does not tell.
 
     Call arguments:
         images: As for `IBA`.
@@ -90,6 +97,8 @@ class CoIBA:
         copies: int = 10,
         smoothing_sigma: float | None = None,
         seed: int = 0,
+        output_kind: str | None = None,
+        num_prefix_tokens: int | None = None,
     ) -> None:
         if isinstance(layers, str) or not len(layers):
             raise ValueError(
@@ -104,6 +113,8 @@ class CoIBA:
             smoothing_sigma=smoothing_sigma,
             per_channel=False,
             seed=seed,
+            output_kind=output_kind,
+            num_prefix_tokens=num_prefix_tokens,
         )
         self._search = BottleneckSearch(
             model, layers, statistics, "CoIBA", options

@@ -9,8 +9,10 @@ from keras import ops
 
 from keras_aib.attribution.explained_model import ExplainedModel
 from keras_aib.attribution.feature_statistics import FeatureStatistics
+from keras_aib.attribution.fingerprint import fingerprint_of
 from keras_aib.attribution.interception import recorded
 from keras_aib.attribution.layer_tree import find_layer
+from keras_aib.attribution.traced_layers import trace_layers
 from keras_aib.checks import check_images
 from keras_aib.checks import check_positive_integer
 from keras_aib.compilation import compile_function
@@ -79,6 +81,7 @@ def estimate_statistics(
     if isinstance(layers, str):
         layers = [layers]
     explained = ExplainedModel(model)
+    model = explained.model
     places = [find_layer(model, name) for name in layers]
 
     def record(batch: Any) -> list[Any]:
@@ -104,6 +107,7 @@ def estimate_statistics(
         size = max(size, len(batch))
         filled = fill_up(batch, size)
         features = run(ops.convert_to_tensor(filled, explained.input_dtype))
+        statistics.update_pixels(batch)
         statistics.update(
             {
                 place.path: ops.convert_to_numpy(
@@ -115,6 +119,10 @@ def estimate_statistics(
         known = [n for n in (source.num_images, num_images) if n is not None]
         progress.target = min(known, default=None)
         progress.update(statistics.count, finalize=False)
+    traced = trace_layers(explained, batch.shape[1:])
+    statistics.fingerprints = {
+        place.path: fingerprint_of(place, traced) for place in places
+    }
     progress.target = statistics.count
     progress.update(statistics.count, finalize=True)
     if num_images is None and statistics.count == limit:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_aib.attribution.fingerprint import are_equal
 from keras_aib.files import written_whole
 
 SMALLEST_STDDEV = 0.01
@@ -37,6 +38,10 @@ class FeatureStatistics:
     Attributes:
         count: Images seen.
         layers: Paths of the layers.
+        pixel_range: Smallest and largest pixel of the images, if known.
+        fingerprints: Path to values of the weights that the features come
+            from, for layers of which they are known. `IBA` and `CoIBA` warn
+            where the model has others.
 
     Example:
 
@@ -54,6 +59,8 @@ class FeatureStatistics:
 
     def __init__(self) -> None:
         self.count = 0
+        self.pixel_range: tuple[float, float] | None = None
+        self.fingerprints: dict[str, np.ndarray] = {}
         self._moments: dict[str, _Moments] = {}
 
     @property
@@ -89,6 +96,11 @@ class FeatureStatistics:
         merged = self.merge(batch) if self.count else batch
         self.count, self._moments = merged.count, merged._moments
 
+    def update_pixels(self, images: np.ndarray) -> None:
+        """Note the range of the pixels of a batch of images."""
+        pixels = (float(images.min()), float(images.max()))
+        self.pixel_range = _range_of_both(self.pixel_range, pixels)
+
     def merge(self, other: "FeatureStatistics") -> "FeatureStatistics":
         """Statistics of the images of both.
 
@@ -96,7 +108,7 @@ class FeatureStatistics:
             other: Statistics of the same layers, of other images.
 
         Raises:
-            ValueError: If layers or shapes differ.
+            ValueError: If layers, shapes or the models' weights differ.
         """
         if set(self.layers) != set(other.layers):
             raise ValueError(
@@ -104,6 +116,14 @@ class FeatureStatistics:
                 f"{self.layers} and {other.layers}."
             )
         merged = FeatureStatistics()
+        merged.pixel_range = _range_of_both(self.pixel_range, other.pixel_range)
+        merged.fingerprints = {**other.fingerprints, **self.fingerprints}
+        for path in set(self.fingerprints) & set(other.fingerprints):
+            if not are_equal(self.fingerprints[path], other.fingerprints[path]):
+                raise ValueError(
+                    f"Features of layer {path!r} come from models of different "
+                    "weights. Merge statistics of one model only."
+                )
         merged.count = count = self.count + other.count
         for path, mine in self._moments.items():
             theirs = other._moments[path]
@@ -137,6 +157,10 @@ class FeatureStatistics:
         """Whether a neuron is non-zero in more than 1 % of the images."""
         return self._of(layer).nonzero > LARGEST_DEAD_SHARE * self.count
 
+    def seen(self, layer: str) -> np.ndarray:
+        """Whether a neuron is non-zero in any image."""
+        return self._of(layer).nonzero > 0
+
     def _of(self, layer: str) -> _Moments:
         if layer not in self._moments:
             raise ValueError(
@@ -158,6 +182,11 @@ class FeatureStatistics:
             "count": self.count,
             "layers": np.array(self.layers, "U"),
         }
+        if self.pixel_range is not None:
+            arrays["pixel_range"] = np.array(self.pixel_range)
+        for index, layer in enumerate(self.layers):
+            if layer in self.fingerprints:
+                arrays[f"fingerprint_{index}"] = self.fingerprints[layer]
         for index, moments in enumerate(self._moments.values()):
             arrays[f"mean_{index}"] = moments.mean
             arrays[f"squares_{index}"] = moments.squares
@@ -183,12 +212,20 @@ class FeatureStatistics:
                 if version != FORMAT_VERSION:
                     raise ValueError(f"its format is {version}")
                 statistics.count = int(arrays["count"])
+                # Earlier releases did not write these.
+                if "pixel_range" in arrays:
+                    low, high = arrays["pixel_range"].tolist()
+                    statistics.pixel_range = (low, high)
                 for index, layer in enumerate(arrays["layers"].tolist()):
                     statistics._moments[layer] = _Moments(
                         arrays[f"mean_{index}"],
                         arrays[f"squares_{index}"],
                         arrays[f"nonzero_{index}"],
                     )
+                    if f"fingerprint_{index}" in arrays:
+                        statistics.fingerprints[layer] = arrays[
+                            f"fingerprint_{index}"
+                        ]
         except FileNotFoundError:
             raise
         except (KeyError, TypeError, ValueError, OSError, EOFError) as error:
@@ -196,6 +233,14 @@ class FeatureStatistics:
         except zipfile.BadZipFile as error:
             raise _unreadable(path, error) from error
         return statistics
+
+
+def _range_of_both(
+    one: tuple[float, float] | None, other: tuple[float, float] | None
+) -> tuple[float, float] | None:
+    if one is None or other is None:
+        return one or other
+    return min(one[0], other[0]), max(one[1], other[1])
 
 
 def _unreadable(path: str | os.PathLike, error: BaseException) -> ValueError:

@@ -19,6 +19,9 @@ class IBA:
     feature passes and the rest is noise of the same mean and spread. What has
     to pass, in bits, is the map. Nothing in the model is trained or changed.
 
+    The authors' code reads the map before its last update; this reads it after
+    it. At their defaults their bits are 1.7 to 3.0 times these.
+
     Where the layer's output is all that the rest of the model sees, zero bits
     at a place mean that the decision can do without it.
 
@@ -40,13 +43,21 @@ class IBA:
         per_channel: Whether each channel has a lambda of its own. `False`
             gives all channels of a place the same.
         seed: Of the noise. Every image sees the same draws.
+        output_kind: What the model gives, where its last layers do not tell:
+            `"logits"` or `"probabilities"` of classes of which one is right,
+            `"label_logits"` or `"label_probabilities"` of labels of which
+            each is right or not. A sigmoid means labels; a single output
+            tells class 1 from class 0.
+        num_prefix_tokens: Class, distillation and register tokens before the
+            patches, where the model does not tell.
 
     Call arguments:
         images: Images as the model takes them, `[N, H, W, C]` (or channels
             first), or a list of such images.
         targets: Class of each image, integers `[N]`; `None` for the predicted
-            class; or a function of the outputs `[rows, ...]` that returns a
-            loss per row in nats, and is the same for all images.
+            class, of several labels the most probable one; or a function of
+            the outputs `[rows, ...]` that returns a loss per row in nats, and
+            is the same for all images.
         batch_size: Images at once; memory grows with it, times `copies`. It
             does not change the result.
         verbose: Whether to show a progress bar.
@@ -94,6 +105,8 @@ class IBA:
         smoothing_sigma: float | None = 1.0,
         per_channel: bool = True,
         seed: int = 0,
+        output_kind: str | None = None,
+        num_prefix_tokens: int | None = None,
     ) -> None:
         options = SearchOptions(
             beta=beta,
@@ -103,6 +116,8 @@ class IBA:
             smoothing_sigma=smoothing_sigma,
             per_channel=per_channel,
             seed=seed,
+            output_kind=output_kind,
+            num_prefix_tokens=num_prefix_tokens,
         )
         self._search = BottleneckSearch(
             model, [layer], statistics, "IBA", options

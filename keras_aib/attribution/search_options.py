@@ -20,6 +20,9 @@ class SearchOptions:
             `None` for no blur.
         per_channel: Whether each channel has a lambda of its own.
         seed: Of the noise.
+        output_kind: What the model gives, where it does not tell.
+        num_prefix_tokens: Tokens before the patches, where the model does
+            not tell.
     """
 
     beta: float
@@ -29,6 +32,8 @@ class SearchOptions:
     smoothing_sigma: float | None
     per_channel: bool
     seed: int
+    output_kind: str | None
+    num_prefix_tokens: int | None
 
     def check(self) -> None:
         """Refuse what cannot be meant.

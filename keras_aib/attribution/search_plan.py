@@ -17,6 +17,8 @@ from keras_aib.attribution.damping import damping_of
 from keras_aib.attribution.explained_model import ExplainedModel
 from keras_aib.attribution.feature_layout import FeatureLayout
 from keras_aib.attribution.feature_statistics import FeatureStatistics
+from keras_aib.attribution.fingerprint import are_equal
+from keras_aib.attribution.fingerprint import fingerprint_of
 from keras_aib.attribution.interception import intercept
 from keras_aib.attribution.interception import recorded
 from keras_aib.attribution.layer_tree import LayerPlace
@@ -27,6 +29,10 @@ from keras_aib.attribution.traced_layers import TracedLayer
 from keras_aib.attribution.traced_layers import trace_layers
 from keras_aib.compilation import compile_function
 from keras_aib.compilation import compile_gradient
+
+# A feature that is there in just more than 1 % of the images, the fewest that
+# count as active, lies this many standard deviations from its mean.
+FARTHEST_SEEN = 10.0
 
 
 class SearchPlan:
@@ -59,7 +65,9 @@ class SearchPlan:
         traced = trace_layers(explained, shape)
         self._layouts = self._find_layouts(traced)
         self._check_sizes(statistics)
+        self._traced = traced
         self._cut = find_cut(explained, places[0], traced, shape)
+        self._seen = ops.convert_to_tensor(statistics.seen(places[0].path))
         self._constants = [
             tuple(
                 ops.convert_to_tensor(values.astype("float32"))
@@ -73,6 +81,16 @@ class SearchPlan:
         ]
         self.forward = compile_function(self._forward, explained.model)
         self._steps: dict[Any, Callable[..., Any]] = {}
+
+    def layers_of_other_weights(
+        self, statistics: FeatureStatistics
+    ) -> list[str]:
+        """Layers whose statistics come from weights the model had before."""
+        return [
+            place.path
+            for place in self._places
+            if not _are_of_these_weights(statistics, place, self._traced)
+        ]
 
     @property
     def alpha_shape(self) -> tuple[int, ...]:
@@ -105,15 +123,62 @@ class SearchPlan:
             *others: Of a batch: the tensor at the cut, the first layer's
                 features, labels, and noise.
         """
+        (losses, _), gradient = self._run(objective, alpha, beta, *others)
+        return losses, gradient
+
+    def kept(self, objective: Objective, alpha: Any, *others: Any) -> Any:
+        """Probability of each image's class with what passes, `[images]`.
+
+        Args:
+            objective: What was to be kept.
+            alpha: Logits of lambda.
+            *others: As for `step`.
+        """
+        # The same compiled function: another one would take as long again.
+        return self._run(objective, alpha, 0.0, *others)[0][1]
+
+    def _run(
+        self, objective: Objective, alpha: Any, beta: float, *others: Any
+    ) -> tuple[Any, Any]:
         if objective.key not in self._steps:
             self._steps[objective.key] = compile_gradient(
                 functools.partial(self._loss, objective), self._explained.model
             )
         price = ops.convert_to_tensor(np.float32(beta))
-        (losses,), gradient = self._steps[objective.key](
+        return self._steps[objective.key](
             alpha, price, *others, self._constants
         )
-        return losses, gradient
+
+    def outside(
+        self, alpha: Any, features: Any
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Shares of features, and of bits, unlike those in the statistics.
+
+        Args:
+            alpha: Logits of lambda.
+            features: Of the first layer.
+
+        Returns:
+            Two arrays `[images]`, 0 to 1.
+        """
+        mean, stddev, _ = self._constants[0]
+        features = ops.cast(features, "float32")
+        distance = ops.abs(features - mean)
+        strange = (distance > FARTHEST_SEEN * stddev) | (
+            ops.logical_not(self._seen) & (features != 0)
+        )
+        strange = ops.cast(strange, "float32")
+        information = ops.maximum(
+            _information(self._damping(alpha), features, self._constants[0]),
+            0.0,
+        )
+        axes = tuple(range(1, len(features.shape)))
+        total = ops.maximum(ops.sum(information, axes), 1e-12)
+        of_bits = ops.sum(strange * information, axes) / total
+        return (
+            ops.convert_to_numpy(ops.mean(strange, axes)),
+            ops.convert_to_numpy(of_bits),
+        )
 
     def measure(
         self, alpha: Any, features: list[Any]
@@ -220,7 +285,7 @@ class SearchPlan:
         labels: Any,
         noises: list[Any],
         constants: list[Any],
-    ) -> tuple[Any, tuple[Any]]:
+    ) -> tuple[Any, tuple[Any, Any]]:
         damping = self._damping(alpha)
         information = _information(damping, first, constants[0])
         cost = ops.mean(information, tuple(range(1, len(information.shape))))
@@ -239,15 +304,24 @@ class SearchPlan:
                 start = ops.zeros(
                     (1, *self._shape), self._explained.input_dtype
                 )
+            stack.enter_context(objective.prepared_outputs())
             outputs = self._explained(start)
         losses = objective.losses(outputs, self._repeat(labels))
         losses = ops.reshape(losses, (self._options.copies, -1))
         total = ops.mean(losses, axis=0) + beta * cost
-        return ops.sum(total), (total,)
+        kept = ops.mean(ops.exp(-losses), axis=0)
+        return ops.sum(total), (total, kept)
 
     def _repeat(self, values: Any) -> Any:
         ones = [1] * (len(values.shape) - 1)
         return ops.tile(values, (self._options.copies, *ones))
+
+
+def _are_of_these_weights(
+    statistics: FeatureStatistics, place: LayerPlace, traced: list[TracedLayer]
+) -> bool:
+    known = statistics.fingerprints.get(place.path)
+    return known is None or are_equal(known, fingerprint_of(place, traced))
 
 
 def _inject(
