@@ -77,7 +77,7 @@ def make_captions(
     def named(index: int) -> str:
         if class_names is None:
             return f"class {index}"
-        name = str(pick(class_names, index, "class_names"))
+        name = printable(pick(class_names, index, "class_names"))
         return name if len(name) <= 20 else name[:19] + "…"
 
     captions = []
@@ -98,6 +98,11 @@ def make_captions(
             lines.append(", ".join(verdict))
         captions.append(("\n".join(lines), color))
     return captions
+
+
+def printable(name: Any) -> str:
+    """A name whose bytes are no text, as a folder's may be, with marks."""
+    return str(name).encode("utf-8", "surrogatepass").decode("utf-8", "replace")
 
 
 def make_notes(maps: np.ndarray, scale: str) -> list[str]:
@@ -157,7 +162,7 @@ def new_figure(
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    title_lines = textwrap.wrap(title or "", int(9 * width))
+    title_lines = textwrap.wrap(printable(title or ""), int(9 * width))
     top = GAP + LINE * (1.4 * len(title_lines) + bool(title_lines))
     height = top + body_height
     figure = Figure(figsize=(width, height), dpi=150)

@@ -5,6 +5,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from keras_aib.files import check_local
+
 
 def append_summary(
     path: str | os.PathLike, values: list[Any], step: int
@@ -23,6 +25,7 @@ def append_summary(
 
     Raises:
         ImportError: If the `tensorboard` package is missing.
+        ValueError: If `path` is remote.
 
     Example:
 
@@ -38,6 +41,7 @@ def append_summary(
     from tensorboard.compat.proto.summary_pb2 import Summary
     from tensorboard.summary.writer.record_writer import RecordWriter
 
+    check_local(path)
     path = Path(path)
     events = [Event(step=step, summary=Summary(value=values))]
     if not path.exists():

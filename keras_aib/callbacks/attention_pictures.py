@@ -14,6 +14,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_aib.files import check_local
 from keras_aib.tensorboard_events import append_summary
 from keras_aib.visualization import plot_attention
 
@@ -59,6 +60,8 @@ class AttentionPictures(keras.callbacks.Callback):
     Raises:
         ValueError: for a bad argument, and at the start of `fit` where the
             model has no `attention` method or not the map asked for.
+        FileExistsError: at the start of `fit`, where a picture would replace
+            a file that no figure was saved to.
 
     Example:
 
@@ -114,6 +117,9 @@ class AttentionPictures(keras.callbacks.Callback):
             raise ValueError(
                 f"`which` must be one of {tuple(UNITS)}. Received: {which!r}"
             )
+        check_local(directory)
+        if tensorboard_directory is not None:
+            check_local(tensorboard_directory)
         self.images = images
         self.directory = directory
         self.labels = labels
@@ -146,13 +152,21 @@ class AttentionPictures(keras.callbacks.Callback):
             )
         # Asked for now, so that a mistake does not cost an epoch.
         self._maps()
+        for epoch in range(self.params.get("epochs") or 0):
+            path = self._path(epoch)
+            if os.path.exists(path) and not _is_figure(path):
+                raise FileExistsError(
+                    f"{path} would be replaced, and is no picture of an "
+                    "earlier `fit`. Choose another `directory`, or move it "
+                    "away."
+                )
 
     def on_epoch_end(
         self, epoch: int, logs: dict[str, Any] | None = None
     ) -> None:
         if (epoch + 1) % self.every:
             return
-        path = os.path.join(self.directory, f"epoch_{epoch + 1:04d}.png")
+        path = self._path(epoch)
         figure = plot_attention(
             self.images,
             self._maps(),
@@ -168,6 +182,9 @@ class AttentionPictures(keras.callbacks.Callback):
         )
         if self._events is not None:
             self._events.add(f"attention/{self.which}", path, figure, epoch)
+
+    def _path(self, epoch: int) -> str:
+        return os.path.join(self.directory, f"epoch_{epoch + 1:04d}.png")
 
     def _maps(self) -> np.ndarray:
         maps = self.model.attention(self.images)
@@ -188,6 +205,12 @@ class AttentionPictures(keras.callbacks.Callback):
         if sums_to_one and outputs.min() >= 0:
             return outputs
         return keras.ops.convert_to_numpy(keras.ops.softmax(outputs))
+
+
+def _is_figure(path: str) -> bool:
+    """Whether matplotlib wrote a file, which says so in it."""
+    with open(path, "rb") as file:
+        return b"Matplotlib" in file.read(1024)
 
 
 class _Events:
