@@ -38,7 +38,11 @@ def test_which_files_are_taken(folder):
     image.save(folder / ".hidden" / "z.png")
     image.save(folder / "loose.png")
     (folder / "ant" / "notes.txt").write_text("no image")
-    dataset = small(folder)
+    with pytest.warns(UserWarning) as caught:
+        dataset = small(folder)
+    said = [str(warning.message) for warning in caught]
+    assert [".txt (1)" in text for text in said] == [False, True]
+    assert ["such as loose.png" in text for text in said] == [True, False]
     assert dataset.num_images == 17
     assert dataset.class_names == ["ant", "bee", "cow"]
     collect(dataset)
@@ -227,8 +231,10 @@ def test_a_single_class(tmp_path):
 
 def test_an_empty_class(folder):
     (folder / "dog").mkdir()
-    (folder / "dog" / "a.tiff").write_bytes(b"")
-    with pytest.raises(ValueError, match=r"No images.*\['dog'\]"):
+    (folder / "dog" / "a.heic").write_bytes(b"")
+    with pytest.raises(
+        ValueError, match=r"No images.*\['dog'\].*\.heic \(1\).*register"
+    ):
         small(folder)
 
 

@@ -8,6 +8,7 @@ import keras
 
 from keras_aib import data
 from keras_aib.data import ImageDataset
+from keras_aib.data.layout import find_layout
 from keras_aib.zoo.metrics import accuracy
 from keras_aib.zoo.metrics import expected_calibration_error
 from keras_aib.zoo.metrics import negative_log_likelihood
@@ -242,7 +243,7 @@ def _from_spec(
 
 
 def _is_class_folders(path: Path) -> bool:
-    return path.is_dir() and not (path / "train").is_dir()
+    return path.is_dir() and "" in find_layout(path).sides
 
 
 def _check_classes(source: ModelSource, dataset: ImageDataset) -> None:

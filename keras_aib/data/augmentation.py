@@ -1,13 +1,28 @@
 """Keras layers applied to NumPy batches, by several threads, reproducibly."""
 
+import os
 import threading
 from collections.abc import Sequence
+from typing import Any
 from typing import TypeAlias
 
 import keras
 import numpy as np
 
 Augmentation: TypeAlias = keras.layers.Layer | Sequence[keras.layers.Layer]
+
+# Layers have started the threads of the backend, which no fork has.
+_has_begun = False
+_is_forked = False
+
+
+def _enter_fork() -> None:
+    global _is_forked
+    _is_forked = _has_begun
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_enter_fork)
 
 
 class BatchAugmentation:
@@ -39,12 +54,29 @@ class BatchAugmentation:
                 )
         # Sequential passes `training` only to the layers that take it.
         self._layers = keras.Sequential(layers)
+        self._enter_process()
+
+    def _enter_process(self) -> None:
+        global _has_begun
+        _has_begun = True
         self._lock = threading.Lock()
+        self._process = os.getpid()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"layers": self._layers}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._layers = state["layers"]
+        self._enter_process()
 
     def __call__(
         self, images: np.ndarray, entropy: Sequence[int]
     ) -> np.ndarray:
         """Return float32 augmented `images`, drawn from `entropy`."""
+        if _is_forked:
+            _check_fork()
+        if self._process != os.getpid():
+            self._enter_process()
         # The accelerator is busy with training, and its queue is not shared.
         with self._lock, keras.device("cpu"):
             if not self._layers.built:
@@ -72,3 +104,21 @@ class BatchAugmentation:
         halves = (draws >> 2).astype("int32").reshape(-1, 2)
         for state, half in zip(states, halves, strict=True):
             state.assign(half)
+
+
+def _check_fork() -> None:
+    backend = keras.config.backend()
+    if backend == "torch":
+        import torch
+
+        # As `DataLoader` sets it in its workers.
+        if torch.get_num_threads() == 1:
+            return
+    raise RuntimeError(
+        "`augmentation` cannot run in a forked process: the threads of "
+        f"{backend} are not in it, and it would wait for them for ever. "
+        "Let torch's `DataLoader` start the processes on the torch "
+        "backend; else start them anew "
+        "(`multiprocessing.get_context('spawn')`), leave "
+        "`use_multiprocessing` out, or put the augmentation into the model."
+    )

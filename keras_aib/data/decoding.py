@@ -2,29 +2,84 @@
 
 import math
 import os
+import warnings
 from collections.abc import Sequence
 from typing import IO
+from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 
+from keras_aib.data.pixel_depth import UnsuitablePixelsError
+from keras_aib.data.pixel_depth import find_storage
+from keras_aib.data.pixel_depth import to_rgb
 from keras_aib.requirements import require
 
 
-class UnreadableImageError(ValueError):
-    """An image that is missing, damaged, truncated or no image at all."""
+class Failure(NamedTuple):
+    """Why an image cannot be read, and what to do about it."""
 
-    def __init__(self, name: str, reason: object):
+    reason: str
+    remedy: str = "Repair or remove what is damaged."
+
+
+class UnreadableImageError(ValueError):
+    """An image that is missing, damaged, or of a kind that is not read.
+
+    Args:
+        name: What to call the image, say its path.
+        failure: Why it cannot be read.
+    """
+
+    def __init__(self, name: str, failure: Failure):
         super().__init__(
-            f"Image {name} cannot be read: {reason}. Repair or remove it, or "
-            "pass `strict=False` to leave such images out."
+            f"Image {printable(name)} cannot be read: {failure.reason}. "
+            f"{failure.remedy} `strict=False` leaves such images out."
         )
         self.name = name
-        self.reason = str(reason)
+        self.failure = failure
+
+    def __reduce__(self) -> tuple[type, tuple[str, Failure]]:
+        # Worker processes hand their errors on.
+        return type(self), (self.name, self.failure)
+
+
+def find_failure(error: Exception) -> Failure:
+    """Say in words what Pillow, or the disk, raised for an image."""
+    from PIL import Image
+
+    if isinstance(error, UnsuitablePixelsError):
+        return Failure(str(error), "Convert such images to 8 bits.")
+    if isinstance(error, Image.DecompressionBombError):
+        return Failure(
+            "it has more pixels than twice PIL.Image.MAX_IMAGE_PIXELS = "
+            f"{Image.MAX_IMAGE_PIXELS}",
+            "If you trust the large ones, set `PIL.Image.MAX_IMAGE_PIXELS = "
+            "None` before they are read.",
+        )
+    if isinstance(error, PermissionError):
+        return Failure(str(error), "Make the files readable for this user.")
+    return Failure(str(error).rstrip("."))
+
+
+def printable(text: str) -> str:
+    """Return a name that every file can hold, with escapes for odd bytes."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def require_pillow() -> None:
     """Raise an `ImportError` that says what to install without Pillow."""
     require("PIL", "Decoding and resizing images")
+
+
+class Decoded(NamedTuple):
+    """Pixels uint8 [height, width, 3], and what to know about them.
+
+    `notes` has a sentence for what was guessed or left out, by its kind.
+    """
+
+    pixels: np.ndarray
+    notes: dict[str, str]
 
 
 def read_image(
@@ -33,12 +88,29 @@ def read_image(
     box: Sequence[float] | np.ndarray | None = None,
     relative_box: bool = False,
 ) -> np.ndarray:
+    """Decode one image as `decode_image` does, and warn of its notes.
+
+    Returns:
+        uint8 pixels [height, width, 3].
+    """
+    pixels, notes = decode_image(file, image_size, box, relative_box)
+    for note in notes.values():
+        warnings.warn(f"{file} {note}", stacklevel=2)
+    return pixels
+
+
+def decode_image(
+    file: str | os.PathLike | IO[bytes],
+    image_size: tuple[int, int],
+    box: Sequence[float] | np.ndarray | None = None,
+    relative_box: bool = False,
+) -> Decoded:
     """Decode one image to RGB, upright, resized to `image_size`.
 
     Grey, palette, CMYK and 16-bit images become 8-bit RGB, transparency is
-    dropped, of an animation the first frame is taken, and the EXIF orientation
-    is applied. The whole image, or the box, is resized (bilinear,
-    antialiased); its aspect ratio is not kept.
+    dropped, of an animation or of several pages the first is taken, and the
+    EXIF orientation is applied. The whole image, or the box, is resized
+    (bilinear, antialiased); its aspect ratio is not kept.
 
     Args:
         file: Path or binary file.
@@ -49,9 +121,10 @@ def read_image(
         relative_box: Whether `box` is in shares of width and height instead.
 
     Returns:
-        uint8 pixels [height, width, 3].
+        The pixels and notes.
 
     Raises:
+        UnsuitablePixelsError: If nothing tells what is black and what white.
         ValueError: If most of `box` lies outside of the image.
         Exception: Whatever Pillow raises for a damaged file.
     """
@@ -59,17 +132,44 @@ def read_image(
     from PIL import ImageOps
 
     height, width = image_size
-    with Image.open(file) as image:
+    with _open(file) as image:
+        notes = _note_pages(image)
+        storage = find_storage(image)
         shares = _shares(image.size, box, relative_box)
         # A JPEG decodes several times faster at a fraction of its size. Twice
         # the target leaves the bilinear filter enough pixels, and a square
         # serves both orientations.
         least = 2 * max(image_size) / (shares[2:] - shares[:2])
         image.draft(None, (math.ceil(least[0]), math.ceil(least[1])))
+        limit = Image.MAX_IMAGE_PIXELS
+        if limit is not None and math.prod(image.size) > 2 * limit:
+            raise Image.DecompressionBombError(f"{image.size} pixels")
         cropped = image if box is None else _crop(image, shares)
-        upright = _to_rgb(ImageOps.exif_transpose(cropped))
+        upright, more = to_rgb(ImageOps.exif_transpose(cropped), storage)
         resized = upright.resize((width, height), Image.Resampling.BILINEAR)
-    return np.asarray(resized)
+    return Decoded(np.asarray(resized), notes | more)
+
+
+def _open(file: str | os.PathLike | IO[bytes]) -> Any:
+    from PIL import Image
+    from PIL import JpegImagePlugin
+
+    # Pillow limits the size of what it opens. It need not for a JPEG, which is
+    # decoded at a fraction of its size: photos of 200 megapixels are common.
+    try:
+        return JpegImagePlugin.JpegImageFile(file)
+    except SyntaxError:
+        if isinstance(file, (str, os.PathLike)):
+            return Image.open(file)
+        file.seek(0)
+        return Image.open(file)
+
+
+def _note_pages(image: Any) -> dict[str, str]:
+    pages = getattr(image, "n_frames", 1) if image.format == "TIFF" else 1
+    if pages == 1:
+        return {}
+    return {"pages": f"has {pages} pages, of which the first is read."}
 
 
 def _shares(
@@ -101,18 +201,6 @@ def _crop(image, shares: np.ndarray):
     left, top = min(left, image.width - 1), min(top, image.height - 1)
     right, bottom = max(right, left + 1), max(bottom, top + 1)
     return image.crop((int(left), int(top), int(right), int(bottom)))
-
-
-def _to_rgb(image):
-    from PIL import Image
-
-    if image.mode.startswith("I"):
-        # `convert` would clip 16-bit grey at 255 instead of scaling it.
-        grey = np.clip(np.asarray(image, "int64") // 256, 0, 255)
-        image = Image.fromarray(grey.astype("uint8"))
-    elif image.mode == "P" and "transparency" in image.info:
-        image = image.convert("RGBA")
-    return image.convert("RGB")
 
 
 def resize_array(image: np.ndarray, image_size: tuple[int, int]) -> np.ndarray:

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_aib.data.decoding import UnreadableImageError
-from keras_aib.data.decoding import read_image
 from keras_aib.data.decoding import require_pillow
+from keras_aib.data.image_reader import ImageReader
 
 
 class FileSource:
@@ -38,6 +37,7 @@ class FileSource:
         self._paths = paths
         self._image_size = image_size
         self._boxes = boxes
+        self._reader = ImageReader()
 
     def __len__(self) -> int:
         return len(self._paths)
@@ -47,11 +47,9 @@ class FileSource:
 
     def read(self, index: int) -> tuple[np.ndarray, int]:
         box = None if self._boxes is None else self._boxes[index]
-        # Pillow raises whatever its decoders raise for a damaged file.
-        try:
-            image = read_image(self._paths[index], self._image_size, box)
-        except Exception as error:
-            raise UnreadableImageError(self.name(index), error) from error
+        image = self._reader.read(
+            self.name(index), self._paths[index], self._image_size, box
+        )
         return image, int(self.labels[index])
 
 

@@ -1,8 +1,10 @@
 """Batches of labelled images for any Keras backend."""
 
 import math
-import threading
+import multiprocessing
+import os
 import warnings
+from collections.abc import Iterable
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -14,7 +16,9 @@ import numpy as np
 from keras_aib.checks import check_integer
 from keras_aib.data.augmentation import Augmentation
 from keras_aib.data.augmentation import BatchAugmentation
+from keras_aib.data.decoding import Failure
 from keras_aib.data.decoding import UnreadableImageError
+from keras_aib.data.decoding import printable
 
 _MAX_NAMES = 20
 
@@ -82,6 +86,11 @@ class ImageDataset(keras.utils.PyDataset):
     nothing can be read, one image of another is served. A pass ends when Keras
     says so; after a loop of your own, call `on_epoch_end()`.
 
+    It can be copied and pickled, and read in other processes, say those of a
+    torch `DataLoader(dataset, batch_size=None, num_workers=2)`. What is found
+    unreadable there is named at once, and `labels` and `unreadable` here do
+    not know of it.
+
     Args:
         source: Where the images come from.
         batch_size: Images per batch.
@@ -97,7 +106,9 @@ class ImageDataset(keras.utils.PyDataset):
         num_classes: Count of classes.
         num_images: Count of images, without those found unreadable so far.
         labels: Their classes, int32, in the order of the source. After
-            `predict` with `shuffle=False` they line up with its result.
+            `predict` they line up with its result if the dataset was made
+            with `shuffle=False`, as validation and test sets are by default;
+            a pass over a shuffled one goes through another order.
         unreadable: Names of the images found unreadable so far.
 
     Raises:
@@ -155,10 +166,11 @@ class ImageDataset(keras.utils.PyDataset):
         self._channels_first = (
             keras.config.image_data_format() == "channels_first"
         )
-        self._unreadable: dict[int, str] = {}
+        self._unreadable: dict[int, Failure] = {}
         self._num_warned = 0
-        self._lock = threading.Lock()
-        self._threads = ThreadPoolExecutor(workers) if workers > 1 else None
+        self._num_threads = int(workers)
+        self._threads: ThreadPoolExecutor | None = None
+        self._process = os.getpid()
         self._epoch = 0
         self._order = self._draw_order()
 
@@ -168,14 +180,15 @@ class ImageDataset(keras.utils.PyDataset):
 
     @property
     def labels(self) -> np.ndarray:
-        with self._lock:
-            left_out = sorted(self._unreadable)
-        return np.delete(self._source.labels, left_out)
+        return np.delete(self._source.labels, sorted(self._unreadable))
 
     @property
     def unreadable(self) -> list[str]:
-        with self._lock:
-            return [self._source.name(i) for i in sorted(self._unreadable)]
+        return [self._source.name(i) for i in sorted(self._unreadable)]
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Threads belong to one process.
+        return {**self.__dict__, "_threads": None}
 
     def __len__(self) -> int:
         return math.ceil(len(self._source) / self._batch_size)
@@ -196,22 +209,16 @@ class ImageDataset(keras.utils.PyDataset):
             images = self._augmentation(
                 images, (self._seed, self._epoch, index)
             )
+        if multiprocessing.parent_process() is not None:
+            # Nothing tells a worker process that a pass has ended.
+            self._warn_of_unreadable()
         return images, labels
 
     def on_epoch_end(self) -> None:
         """Name the images newly found unreadable and draw the next order."""
         self._epoch += 1
         self._order = self._draw_order()
-        with self._lock:
-            found = list(self._unreadable.items())[self._num_warned :]
-            self._num_warned += len(found)
-        if found:
-            warnings.warn(
-                f"{len(found)} of {len(self._source)} images cannot be read "
-                f"and are left out: {self._describe(found)}. Repair or remove "
-                "them; `unreadable` lists all names.",
-                stacklevel=2,
-            )
+        self._warn_of_unreadable()
 
     def start_at(self, epoch: int) -> None:
         """Make the next pass the one an uninterrupted run would come to.
@@ -298,13 +305,20 @@ class ImageDataset(keras.utils.PyDataset):
         generator = np.random.default_rng((self._seed, self._epoch))
         return generator.permutation(len(self._source))
 
+    def _warn_of_unreadable(self) -> None:
+        found = list(self._unreadable.items())[self._num_warned :]
+        self._num_warned += len(found)
+        if found:
+            warnings.warn(
+                f"{len(found)} of {len(self._source)} images cannot be read "
+                f"and are left out: {self._describe(found)} `unreadable` lists "
+                "all names.",
+                stacklevel=3,
+            )
+
     def _read(self, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        run = map if self._threads is None else self._threads.map
-        items = [
-            item
-            for item in run(self._read_one, chosen.tolist())
-            if item is not None
-        ]
+        found = self._map(chosen.tolist())
+        items = [item for item in found if item is not None]
         if not items:
             items = [self._any_readable()]
         images, labels = zip(*items, strict=True)
@@ -312,6 +326,17 @@ class ImageDataset(keras.utils.PyDataset):
             np.stack(images).astype("float32", copy=False),
             np.asarray(labels, "int32"),
         )
+
+    def _map(
+        self, indices: list[int]
+    ) -> Iterable[tuple[np.ndarray, int] | None]:
+        if self._num_threads == 1:
+            return map(self._read_one, indices)
+        if self._threads is None or self._process != os.getpid():
+            # A forked process has the pool, but none of its threads.
+            self._process = os.getpid()
+            self._threads = ThreadPoolExecutor(self._num_threads)
+        return self._threads.map(self._read_one, indices)
 
     def _any_readable(self) -> tuple[np.ndarray, int]:
         """Stand in for a batch of which nothing can be read."""
@@ -321,8 +346,7 @@ class ImageDataset(keras.utils.PyDataset):
                 return item
         raise ValueError(
             f"None of {len(self._source)} images can be read: "
-            f"{self._describe(list(self._unreadable.items()))}. Repair or "
-            "replace them."
+            f"{self._describe(list(self._unreadable.items()))}"
         )
 
     def _read_one(self, index: int) -> tuple[np.ndarray, int] | None:
@@ -333,15 +357,15 @@ class ImageDataset(keras.utils.PyDataset):
         except UnreadableImageError as error:
             if self._strict:
                 raise
-            with self._lock:
-                self._unreadable[index] = error.reason
+            self._unreadable[index] = error.failure
             return None
 
-    def _describe(self, found: list[tuple[int, str]]) -> str:
+    def _describe(self, found: list[tuple[int, Failure]]) -> str:
         lines = [
-            f"{self._source.name(index)} ({reason})"
-            for index, reason in found[:_MAX_NAMES]
+            f"{printable(self._source.name(index))} ({failure.reason})"
+            for index, failure in found[:_MAX_NAMES]
         ]
         if len(found) > _MAX_NAMES:
             lines.append(f"and {len(found) - _MAX_NAMES} more")
-        return ", ".join(lines)
+        remedies = dict.fromkeys(failure.remedy for _, failure in found)
+        return f"{', '.join(lines)}. {' '.join(remedies)}"

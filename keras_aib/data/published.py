@@ -54,7 +54,7 @@ def from_published(
     split: str = "train",
     image_size: ImageSize | None = None,
     batch_size: int = 32,
-    shuffle: bool = True,
+    shuffle: bool | None = None,
     augmentation: Augmentation | None = None,
     crop_to_box: bool = False,
     strict: bool = False,
@@ -85,7 +85,9 @@ def from_published(
             a square. By default the size as published, 32x32 or 96x96; CUB's
             images differ in size and need it. The aspect ratio is not kept.
         batch_size: Images per batch.
-        shuffle: Whether to draw a new order for each pass.
+        shuffle: Whether to draw a new order for each pass. By default all but
+            `"test"` are shuffled: its `labels` line up with what `predict`
+            returns.
         augmentation: Keras layer or list of layers for training.
         crop_to_box: Whether to crop each image of CUB to the bird's box.
         strict: Whether an unreadable image of CUB is an error. Otherwise it
@@ -119,7 +121,7 @@ def from_published(
         records[:, 0] = np.arange(10)
         records.tofile(root / f"{name}.bin")
     train = data.from_published("cifar10", root)
-    test = data.from_published("cifar10", root, split="test", shuffle=False)
+    test = data.from_published("cifar10", root, split="test")
     ```
     """
     archive, read, splits = _find(name)
@@ -135,7 +137,7 @@ def from_published(
         )
     settings: dict[str, Any] = {
         "batch_size": batch_size,
-        "shuffle": shuffle,
+        "shuffle": split != "test" if shuffle is None else shuffle,
         "augmentation": augmentation,
         "seed": seed,
         "workers": workers,

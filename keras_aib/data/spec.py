@@ -9,16 +9,20 @@ from keras_aib.checks import ImageSize
 from keras_aib.data.augmentation import Augmentation
 from keras_aib.data.data_spec import TFDS
 from keras_aib.data.data_spec import DataSpec
+from keras_aib.data.folder import check_folder
 from keras_aib.data.folder import check_split
-from keras_aib.data.folder import class_folders
 from keras_aib.data.folder import from_folder
+from keras_aib.data.folder import serve_classes
 from keras_aib.data.image_dataset import ImageDataset
+from keras_aib.data.layout import TEST
+from keras_aib.data.layout import TRAINING
+from keras_aib.data.layout import VALIDATION
+from keras_aib.data.layout import find_layout
+from keras_aib.data.layout import visible_folders
 from keras_aib.data.published import PUBLISHED_NAMES
 from keras_aib.data.published import from_published
 from keras_aib.data.tfds import from_tfds
 from keras_aib.data.tfds import tfds_validation_splits
-
-_VALIDATION_FOLDERS = ("validation", "val", "test")
 
 
 def from_spec(
@@ -27,7 +31,7 @@ def from_spec(
     batch_size: int = 32,
     subset: str = "training",
     validation_split: float = 0.2,
-    shuffle: bool = True,
+    shuffle: bool | None = None,
     augmentation: Augmentation | None = None,
     limit: int | None = None,
     crop_to_box: bool = False,
@@ -40,13 +44,16 @@ def from_spec(
 
     | `spec` | training and validation images |
     |---|---|
-    | a folder with `train/` and `validation/`, `val/` or `test/` | those two |
+    | a folder with `train/` and `validation/`, else `test/` | those two |
     | a folder of class folders | split by `validation_split` and `seed` |
     | `"tfds:NAME"` | `train` and `validation`, else `test`, else a split |
     | `"cifar10"` | its training and test images, downloaded |
     | `"NAME:FOLDER"`, say `"stl10:/data"` | the same of `from_published` |
 
-    A folder that happens to be called as a dataset is written `./cifar10`.
+    Other names of the same are known, such as `Training/` and `val/`, and
+    sides inside the class folders (`cat/train/`). Of three sides `test/` is
+    left alone. A folder that happens to be called as a dataset is written
+    `./cifar10`.
 
     Args:
         spec: What to take, as above.
@@ -57,7 +64,9 @@ def from_spec(
             same `seed` and `validation_split`.
         validation_split: Share to set aside where no images are meant for
             validation.
-        shuffle: Whether to draw a new order for each pass.
+        shuffle: Whether to draw a new order for each pass. By default the
+            training side is shuffled; `labels` of the validation side line up
+            with what `predict` returns.
         augmentation: Keras layer or list of layers for training.
         limit: Take at most so many images, drawn at random but the same for
             every `seed`. All by default.
@@ -103,7 +112,7 @@ def from_spec(
     settings: dict[str, Any] = {
         "image_size": image_size,
         "batch_size": batch_size,
-        "shuffle": shuffle,
+        "shuffle": subset == "training" if shuffle is None else shuffle,
         "augmentation": augmentation,
         "strict": strict,
         "seed": seed,
@@ -149,33 +158,47 @@ def _from_folder(
     directory = Path(spec)
     if not spec or not directory.exists():
         raise ValueError(_nothing_found(spec))
-    train = directory / "train"
-    validation = next(
-        (
-            directory / name
-            for name in _VALIDATION_FOLDERS
-            if (directory / name).is_dir()
-        ),
-        None,
-    )
-    if not train.is_dir() or validation is None:
+    check_folder(directory)
+    sides = find_layout(directory).sides if _has_folders(directory) else {}
+    if sides.keys() <= {""}:
         return from_folder(
             directory,
             subset=subset,
             validation_split=validation_split,
             **settings,
         )
-    # Labels are positions among the sorted names, so these must agree.
-    sides = [{path.name for path in class_folders(train)}]
-    sides.append({path.name for path in class_folders(validation)})
-    if sides[0] != sides[1]:
+    if TRAINING not in sides:
         raise ValueError(
-            f"{train} and {validation} must have the same class folders. Only "
-            f"in the first: {sorted(sides[0] - sides[1])}; only in the second: "
-            f"{sorted(sides[1] - sides[0])}."
+            f"{directory} has no images to train on, only {sorted(sides)}. "
+            "Add a folder 'train', or pass the folder of one side."
         )
-    chosen = train if subset == "training" else validation
-    return from_folder(chosen, **settings)
+    validation = next(
+        (side for side in (VALIDATION, TEST) if side in sides), None
+    )
+    if validation is None:
+        return serve_classes(
+            sides[TRAINING],
+            validation_split=validation_split,
+            subset=subset,
+            **settings,
+        )
+    # Labels are positions among the sorted names, so these must agree.
+    only = [
+        sorted(sides[one].keys() - sides[other].keys())
+        for one, other in ((TRAINING, validation), (validation, TRAINING))
+    ]
+    if any(only):
+        raise ValueError(
+            f"The sides {TRAINING} and {validation} of {directory} must have "
+            f"the same class folders. Only in the first: {only[0]}; only in "
+            f"the second: {only[1]}."
+        )
+    chosen = TRAINING if subset == "training" else validation
+    return serve_classes(sides[chosen], **settings)
+
+
+def _has_folders(directory: Path) -> bool:
+    return bool(visible_folders(directory))
 
 
 def _nothing_found(spec: str) -> str:

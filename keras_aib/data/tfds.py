@@ -3,6 +3,7 @@
 import functools
 import io
 import os
+import pickle
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,9 @@ import numpy as np
 from keras_aib.checks import ImageSize
 from keras_aib.checks import check_image_size
 from keras_aib.data.augmentation import Augmentation
-from keras_aib.data.decoding import UnreadableImageError
-from keras_aib.data.decoding import read_image
 from keras_aib.data.decoding import require_pillow
 from keras_aib.data.image_dataset import ImageDataset
+from keras_aib.data.image_reader import ImageReader
 from keras_aib.requirements import require
 
 
@@ -22,7 +22,7 @@ def from_tfds(
     split: str = "train",
     image_size: ImageSize = (224, 224),
     batch_size: int = 32,
-    shuffle: bool = True,
+    shuffle: bool | None = None,
     augmentation: Augmentation | None = None,
     crop_to_box: bool = False,
     data_dir: str | os.PathLike | None = None,
@@ -45,7 +45,9 @@ def from_tfds(
         image_size: (height, width) in pixels, or one integer for a square. The
             aspect ratio is not kept.
         batch_size: Images per batch.
-        shuffle: Whether to draw a new order for each pass.
+        shuffle: Whether to draw a new order for each pass. By default what
+            begins with `train` is shuffled, and of other splits the `labels`
+            line up with what `predict` returns.
         augmentation: Keras layer or list of layers for training.
         crop_to_box: Whether to crop each image to its bounding box, where the
             dataset has one box an image, as `"caltech_birds2011"` does.
@@ -97,7 +99,7 @@ def from_tfds(
             image_size,
         ),
         batch_size=batch_size,
-        shuffle=shuffle,
+        shuffle=split.startswith("train") if shuffle is None else shuffle,
         augmentation=augmentation,
         strict=strict,
         seed=seed,
@@ -159,6 +161,8 @@ class _TFDSSource:
         self._title = title
         self._image_key, self._label_key, self._box_key = keys
         self._image_size = image_size
+        self._reader = ImageReader()
+        self._process = os.getpid()
 
     def __len__(self) -> int:
         return len(self._examples)
@@ -175,22 +179,23 @@ class _TFDSSource:
         return np.asarray(labels, "int32")
 
     def read(self, index: int) -> tuple[np.ndarray, int]:
+        if self._process != os.getpid():
+            # The threads that read are not in a forked process.
+            self._process = os.getpid()
+            self._examples = pickle.loads(pickle.dumps(self._examples))
         example = self._examples[index]
         label = self._label(index, example)
         box = None
         if self._box_key is not None:
             top, left, bottom, right = example[self._box_key]
             box = (left, top, right, bottom)
-        # Pillow raises whatever its decoders raise for a damaged file.
-        try:
-            image = read_image(
-                io.BytesIO(example[self._image_key]),
-                self._image_size,
-                box,
-                relative_box=True,
-            )
-        except Exception as error:
-            raise UnreadableImageError(self.name(index), error) from error
+        image = self._reader.read(
+            self.name(index),
+            io.BytesIO(example[self._image_key]),
+            self._image_size,
+            box,
+            relative_box=True,
+        )
         return image, label
 
     def _label(self, index: int, example: dict[str, Any]) -> int:
