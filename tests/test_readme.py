@@ -6,14 +6,29 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 REPOSITORY = Path(__file__).parents[1]
+
+
+def contents(folder):
+    return {
+        path: path.read_bytes() for path in folder.rglob("*") if path.is_file()
+    }
 
 
 def run_blocks(page, folder):
     text = (REPOSITORY / page).read_text()
     blocks = re.findall(r"^```python\n(.*?)^```$", text, re.M | re.S)
+    for name in ("cat", "dog"):
+        (folder / "photos" / name).mkdir(parents=True)
+        for index in range(4):
+            pixels = np.random.default_rng(index).integers(0, 256, (48, 64, 3))
+            path = folder / "photos" / name / f"{index}.png"
+            Image.fromarray(pixels.astype("uint8")).save(path)
+    before = contents(folder / "photos")
     script = folder / "readme.py"
     script.write_text("\n".join(blocks))
     run = subprocess.run(
@@ -25,6 +40,8 @@ def run_blocks(page, folder):
     )
     assert run.returncode == 0, run.stderr[-3000:]
     assert len(blocks) == text.count("```python")
+    # Whoever tries it in a folder with photos of their own keeps them.
+    assert contents(folder / "photos") == before
     return len(blocks)
 
 
