@@ -20,6 +20,12 @@ td.number { text-align: right; font-variant-numeric: tabular-nums }
 img { display: block; max-width: 240px; max-height: 240px }
 """
 
+# Tells a page of these from a user's own.
+START = (
+    "<!DOCTYPE html>\n<html lang='en'>\n<head>\n<meta charset='utf-8'>\n"
+    "<meta name='generator' content='keras-aib explain'>\n"
+)
+
 
 @dataclass(frozen=True)
 class Explanation:
@@ -32,6 +38,8 @@ class Explanation:
         predicted_class: Name of the most probable class.
         probability: Its probability.
         note: Text below the overlay.
+        others: Further labels and their probabilities, where a model gives
+            several labels of an image.
     """
 
     name: str
@@ -40,6 +48,7 @@ class Explanation:
     predicted_class: str
     probability: float
     note: str = ""
+    others: Sequence[tuple[str, float]] = ()
 
 
 class ExplanationIndex:
@@ -87,10 +96,15 @@ class ExplanationIndex:
                 (explanation.overlay, explanation.note),
             )
         )
+        said = [
+            (explanation.predicted_class, explanation.probability),
+            *explanation.others,
+        ]
+        names = "<br>".join(html.escape(name) for name, _ in said)
+        probabilities = "<br>".join(f"{x:.1%}" for _, x in said)
         row = (
             f"<tr>{pictures}<td>{html.escape(explanation.name)}</td>"
-            f"<td>{html.escape(explanation.predicted_class)}</td>"
-            f"<td class='number'>{explanation.probability:.1%}</td></tr>"
+            f"<td>{names}</td><td class='number'>{probabilities}</td></tr>"
         )
         self._rows.append(
             (
@@ -101,14 +115,29 @@ class ExplanationIndex:
             )
         )
 
+    @staticmethod
+    def may_write(path: str | os.PathLike) -> bool:
+        """Whether nothing is there, or a page of these to be replaced."""
+        if not os.path.lexists(path):
+            return True
+        path = Path(path)
+        if not path.is_file():
+            return False
+        with path.open("rb") as file:
+            return file.read(len(START)) == START.encode()
+
     def write(
-        self, path: str | os.PathLike, unreadable: Sequence[str] = ()
+        self,
+        path: str | os.PathLike,
+        unreadable: Sequence[str] = (),
+        warned: Sequence[str] = (),
     ) -> None:
         """Write the page, sorted by class and then by falling probability.
 
         Args:
             path: The HTML file.
             unreadable: Images that could not be read, and why.
+            warned: What to know before the maps are believed.
         """
         title = html.escape(self._title)
         head = "".join(
@@ -119,19 +148,27 @@ class ExplanationIndex:
             )
         )
         rows = "\n".join(row for *_, row in sorted(self._rows))
-        missing = ""
-        if unreadable:
-            items = "".join(f"<li>{html.escape(x)}</li>" for x in unreadable)
-            missing = f"<h2>Not readable</h2>\n<ul>{items}</ul>\n"
+        lists = {
+            headline: (
+                f"<h2>{headline}</h2>\n<ul>"
+                + "".join(f"<li>{html.escape(x)}</li>" for x in lines)
+                + "</ul>\n"
+            )
+            if lines
+            else ""
+            for headline, lines in (
+                ("Warnings", warned),
+                ("Not readable", unreadable),
+            )
+        }
         with written_whole(path) as temporary:
             Path(temporary).write_text(
-                "<!DOCTYPE html>\n<html lang='en'>\n<head>\n"
-                "<meta charset='utf-8'>\n"
+                f"{START}"
                 f"<title>{title}</title>\n<style>{STYLE}</style>\n</head>\n"
-                f"<body>\n<h1>{title}</h1>\n"
+                f"<body>\n<h1>{title}</h1>\n{lists['Warnings']}"
                 f"<table>\n<thead><tr>{head}</tr></thead>\n"
                 f"<tbody>\n{rows}\n</tbody>\n</table>\n"
-                f"{missing}</body>\n</html>\n",
+                f"{lists['Not readable']}</body>\n</html>\n",
                 encoding="utf-8",
                 # A file name may hold bytes that are no text.
                 errors="replace",

@@ -4,27 +4,31 @@ import os
 from collections.abc import Iterator
 from collections.abc import Sequence
 from pathlib import Path
+from typing import IO
 from typing import NamedTuple
 
 import keras
 import numpy as np
 
-from keras_aib.attribution.class_probabilities import class_probabilities
 from keras_aib.data.decoding import read_image
 from keras_aib.data.decoding import require_pillow
 from keras_aib.data.folder import find_images
 from keras_aib.explanation_index import Explanation
 from keras_aib.explanation_index import ExplanationIndex
-from keras_aib.files import written_whole
-from keras_aib.models import AIBClassifier
+from keras_aib.files import check_local
+from keras_aib.fill_up import fill_up
+from keras_aib.models.output_head import find_output_head
 from keras_aib.visualization import overlay_attention
-from keras_aib.zoo import metrics
 from keras_aib.zoo.map_kind import MapKind
+from keras_aib.zoo.overlay_folder import OverlayFolder
 
 INDEX_FILE = "index.html"
 LONGEST_SIDE = 640
 OVERLAY_FOLDER = "overlays"
 ROTATED_BY_A_QUARTER = (5, 6, 7, 8)
+HEADLINE = "Where the model looks in"
+# Of a label, to be said of an image.
+THRESHOLD = 0.5
 
 
 class Explained(NamedTuple):
@@ -50,6 +54,8 @@ def explain_folder(
     class_names: Sequence[str] | None = None,
     scale: str = "fixed",
     batch_size: int = 32,
+    output_kind: str | None = None,
+    warned: Sequence[str] = (),
 ) -> Explained:
     """Draw what a decision rests on in each image of a folder.
 
@@ -64,6 +70,9 @@ def explain_folder(
         scale: `"fixed"` or `"image"`, as in
             `keras_aib.visualization.overlay_attention`.
         batch_size: Images at once.
+        output_kind: What the model gives, where it does not tell: one of
+            `keras_aib.models.output_head.OUTPUT_KINDS`.
+        warned: What the page should warn of; more may be appended meanwhile.
 
     Returns:
         The page, the number of images on it, and which could not be read.
@@ -74,8 +83,11 @@ def explain_folder(
     """
     directory, output = Path(directory), Path(output)
     paths = find_images_to_explain(directory, output)
+    head = find_output_head(model, output_kind)
+    batch_size = model.input_shape[0] or batch_size
+    overlays = OverlayFolder(output / OVERLAY_FOLDER)
     index = ExplanationIndex(
-        f"Where the model looks in {directory.name}", maps.name
+        f"{HEADLINE} {printable(directory.resolve().name)}", maps.name
     )
     num_images = 0
     unreadable: list[str] = []
@@ -91,25 +103,28 @@ def explain_folder(
         if not batch:
             continue
         images = np.stack([pixels for _, pixels, _ in batch])
-        for (name, _, photo), one_map, row in zip(
+        for (name, _, photo), one_map, probabilities in zip(
             batch,
             maps.explain(images),
-            _probabilities(model, images),
+            head.class_probabilities(_predict(model, images, batch_size)),
             strict=True,
         ):
             overlay = overlay_attention(
                 photo, one_map, scale=scale, data_format="channels_last"
             )
-            _save(overlay, output / OVERLAY_FOLDER / f"{name}.png")
-            predicted = int(row.argmax())
+            overlays.write(name, overlay)
+            first, *others = _by_probability(probabilities, class_names)
+            if not head.is_multi_label or head.is_binary:
+                # Of classes one is right, of labels any number.
+                others = []
             index.add(
                 Explanation(
-                    name,
+                    printable(name),
                     photo,
                     overlay,
-                    class_names[predicted] if class_names else str(predicted),
-                    row[predicted],
-                    maps.describe(one_map),
+                    *first,
+                    note=maps.describe(one_map),
+                    others=[label for label in others if label[1] > THRESHOLD],
                 )
             )
         num_images += len(batch)
@@ -118,7 +133,7 @@ def explain_folder(
             f"None of the {len(paths)} images in {directory} can be read: "
             f"{'; '.join(unreadable[:10])}"
         )
-    index.write(output / INDEX_FILE, unreadable)
+    index.write(output / INDEX_FILE, unreadable, warned)
     return Explained(output / INDEX_FILE, num_images, unreadable)
 
 
@@ -133,6 +148,7 @@ def find_images_to_explain(directory: Path, output: Path) -> list[Path]:
         ImportError: If Pillow is missing.
         ValueError: If there are no images, or the overlays would be among
             them.
+        OSError: If something of the user's would be replaced.
     """
     require_pillow()
     if not directory.is_dir():
@@ -140,14 +156,29 @@ def find_images_to_explain(directory: Path, output: Path) -> list[Path]:
             f"There is no folder {directory} (seen from {Path.cwd()}). Pass "
             "the folder that holds the images."
         )
-    if output.resolve().is_relative_to(directory.resolve()):
-        raise ValueError(
-            f"The output {output} lies in {directory}, and would be taken for "
-            "images to explain the next time. Choose another folder."
+    check_local(output)
+    if output.exists() and not output.is_dir():
+        raise NotADirectoryError(
+            f"The output {output} is a file. Pass a folder, which need not be "
+            "there yet."
         )
+    for target in (output, output / OVERLAY_FOLDER):
+        if target.resolve().is_relative_to(directory.resolve()):
+            raise ValueError(
+                f"The output {target} lies in {directory}, and would be taken "
+                "for images to explain the next time. Choose another folder."
+            )
     paths = find_images(directory)
     if not paths:
         raise ValueError(f"There are no images in {directory}.")
+    if not ExplanationIndex.may_write(output / INDEX_FILE):
+        raise FileExistsError(
+            f"{output / INDEX_FILE} would be replaced, and was not written by "
+            "`keras-aib explain`. Choose another output, or move it away."
+        )
+    OverlayFolder(output / OVERLAY_FOLDER).check_free(
+        [path.relative_to(directory).as_posix() for path in paths]
+    )
     return paths
 
 
@@ -162,36 +193,49 @@ def _read(
         name = path.relative_to(directory).as_posix()
         # Pillow raises whatever its decoders raise for a damaged file.
         try:
-            photo = read_image(path, _shown_size(path))
-            pixels = read_image(path, image_size)
+            with path.open("rb") as file:
+                photo = read_image(file, _shown_size(file))
+                file.seek(0)
+                pixels = read_image(file, image_size)
         except Exception as error:
-            unreadable.append(f"{name}: {error}")
+            unreadable.append(f"{printable(name)}: {error}")
             continue
         yield name, pixels.astype("float32"), photo
 
 
-def _shown_size(path: Path) -> tuple[int, int]:
+def _predict(
+    model: keras.Model, images: np.ndarray, batch_size: int
+) -> np.ndarray:
+    # Compiled for one size.
+    filled = fill_up(images, batch_size)
+    outputs = model.predict(filled, batch_size=batch_size, verbose=0)
+    return outputs[: len(images)]
+
+
+def _shown_size(file: IO[bytes]) -> tuple[int, int]:
     from PIL import ExifTags
     from PIL import Image
 
-    with Image.open(path) as image:
+    with Image.open(file) as image:
         width, height = image.size
         orientation = image.getexif().get(ExifTags.Base.Orientation)
+    file.seek(0)
     if orientation in ROTATED_BY_A_QUARTER:
         width, height = height, width
     factor = min(1.0, LONGEST_SIDE / max(width, height))
     return max(1, round(height * factor)), max(1, round(width * factor))
 
 
-def _probabilities(model: keras.Model, images: np.ndarray) -> np.ndarray:
-    outputs = model.predict(images, verbose=0)
-    if isinstance(model, AIBClassifier):
-        return metrics.class_probabilities(model, outputs)
-    return class_probabilities(outputs)
+def _by_probability(
+    probabilities: np.ndarray, class_names: Sequence[str] | None
+) -> list[tuple[str, float]]:
+    names = [str(name) for name in class_names or ()]
+    if len(names) != len(probabilities):
+        names = [str(index) for index in range(len(probabilities))]
+    order = np.argsort(-probabilities, kind="stable")
+    return [(names[index], float(probabilities[index])) for index in order]
 
 
-def _save(pixels: np.ndarray, path: Path) -> None:
-    from PIL import Image
-
-    with written_whole(path) as temporary:
-        Image.fromarray(pixels).save(temporary)
+def printable(name: str) -> str:
+    """A name with escapes where its bytes are no text."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")

@@ -7,6 +7,7 @@ import click
 
 from keras_aib.commands.options import backend_option
 from keras_aib.commands.options import image_size_option
+from keras_aib.commands.spoken_warnings import spoken_warnings
 
 STATISTICS_FILE = "statistics.npz"
 OF_ATTENTION = ("which",)
@@ -81,6 +82,14 @@ BATCH_SIZES = {"attention": 32, "iba": 8, "coiba": 8}
     type=click.IntRange(1),
     help="Images at once. [default: 32; 8 for iba and coiba]",
 )
+@click.option(
+    "--output-kind",
+    type=click.Choice(
+        ("logits", "probabilities", "label_logits", "label_probabilities")
+    ),
+    help="What the model gives, where its last layers do not tell: of classes "
+    "of which one is right, or of labels of which each is right or not.",
+)
 @image_size_option
 @backend_option
 def explain(
@@ -96,6 +105,7 @@ def explain(
     scale: str | None,
     list_layers: bool,
     batch_size: int | None,
+    output_kind: str | None,
     image_size: tuple[int, int] | None,
     backend: str | None,
 ) -> None:
@@ -114,6 +124,7 @@ def explain(
     """
     from keras_aib import attribution
     from keras_aib.models import AIBClassifier
+    from keras_aib.models.output_head import find_output_head
     from keras_aib.zoo import explanation
     from keras_aib.zoo import explanation_maps
     from keras_aib.zoo.explained_layers import choose_layers
@@ -144,48 +155,71 @@ def explain(
             f"--method iba restricts one --layer. Received: {len(layers)}. "
             "Name one, or use --method coiba."
         )
+    try:
+        find_output_head(classifier, output_kind)
+    except ValueError as error:
+        message = str(error).replace("`output_kind`", "`--output-kind`")
+        raise ValueError(message) from error
     size = source.find_image_size(image_size)
     count = len(explanation.find_images_to_explain(images, output))
     batch_size = min(batch_size or BATCH_SIZES[method], count)
-    if method == "attention":
-        if not has_attention:
-            raise ValueError(
-                f"{model} has no attention. Explain it with `--method iba` or "
-                "`--method coiba`."
-            )
-        maps = explanation_maps.attention_maps(classifier, which or "mean")
-    else:
-        chosen = list(layers) or choose_layers(classifier, method, size)
-        click.echo(f"{method} at {', '.join(chosen)}")
-        if statistics is not None:
-            features = attribution.FeatureStatistics.load(statistics)
-        else:
-            features = explanation_maps.statistics_of_images(
-                classifier, chosen, statistics_images or images, size
-            )
-            output.mkdir(parents=True, exist_ok=True)
-            features.save(output / STATISTICS_FILE)
-            click.echo(
-                f"Statistics of {features.count} images: use them again with "
-                f"--statistics {output / STATISTICS_FILE}"
-            )
-        maps = explanation_maps.bottleneck_maps(
-            classifier, method, chosen, features, beta, batch_size
+    if method == "attention" and not has_attention:
+        raise ValueError(
+            f"{model} has no attention. Explain it with `--method iba` or "
+            "`--method coiba`."
         )
-    is_small = maps.is_in_bits or which == "stddev"
-    explained = explanation.explain_folder(
-        classifier,
-        maps,
-        images,
-        output,
-        image_size=size,
-        class_names=source.class_names,
-        scale=scale or ("image" if is_small else "fixed"),
-        batch_size=batch_size,
-    )
+    with spoken_warnings() as warned:
+        if method == "attention":
+            maps = explanation_maps.attention_maps(classifier, which or "mean")
+        else:
+            chosen = list(layers) or choose_layers(classifier, method, size)
+            click.echo(f"{method} at {', '.join(chosen)}")
+            if statistics is not None:
+                features = attribution.FeatureStatistics.load(statistics)
+            else:
+                _check_statistics_file(output / STATISTICS_FILE)
+                features = explanation_maps.statistics_of_images(
+                    classifier, chosen, statistics_images or images, size
+                )
+                output.mkdir(parents=True, exist_ok=True)
+                features.save(output / STATISTICS_FILE)
+                click.echo(
+                    f"Statistics of {features.count} images: use them again "
+                    f"with --statistics {output / STATISTICS_FILE}"
+                )
+            maps = explanation_maps.bottleneck_maps(
+                classifier, method, chosen, features, beta, batch_size
+            )
+        is_small = maps.is_in_bits or which == "stddev"
+        explained = explanation.explain_folder(
+            classifier,
+            maps,
+            images,
+            output,
+            image_size=size,
+            class_names=source.class_names,
+            scale=scale or ("image" if is_small else "fixed"),
+            batch_size=batch_size,
+            output_kind=output_kind,
+            warned=warned,
+        )
     for name in explained.unreadable:
         click.echo(f"Not readable: {name}", err=True)
     click.echo(f"{explained.num_images} images: {explained.page}")
+
+
+def _check_statistics_file(path: Path) -> None:
+    from keras_aib.attribution import FeatureStatistics
+
+    if not path.exists():
+        return
+    try:
+        FeatureStatistics.load(path)
+    except (OSError, ValueError) as error:
+        raise FileExistsError(
+            f"{path} would be replaced, and holds no statistics of an earlier "
+            "call. Choose another output, or move it away."
+        ) from error
 
 
 def _refuse_options_of_the_other(method: str) -> None:

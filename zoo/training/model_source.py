@@ -1,8 +1,10 @@
 """A model by what a user calls it: a run, a preset, a file, a name."""
 
 import functools
+import json
 import os
 import tempfile
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +13,20 @@ import keras
 from keras_aib import zoo
 from keras_aib.models import AIBClassifier
 from keras_aib.models.output_head import find_output_head
+from keras_aib.requirements import is_installed
+from keras_aib.requirements import missing_package
+from keras_aib.zoo.keras_applications import is_application
 from keras_aib.zoo.training.run_config import CONFIG_FILE
 from keras_aib.zoo.training.run_config import RunConfig
 from keras_aib.zoo.training.run_images import RunImages
 
 BEST_FILE = "best.keras"
 PRESET_FILE = "metadata.json"
+KERAS_HUB_FILE = "config.json"
+LOADING_ERRORS = (
+    *(ImportError, KeyError, OSError, TypeError, ValueError),
+    zipfile.BadZipFile,
+)
 
 
 class ModelSource:
@@ -24,7 +34,8 @@ class ModelSource:
 
     Args:
         source: Folder of a run, of which the best model is meant; a preset
-            folder; a `.keras` file; or a name that `zoo.load` knows.
+            folder; a `.keras` file; or a name that `zoo.load` or
+            `zoo.load_classifier` knows.
 
     Raises:
         ValueError: If `source` looks like a path and there is no model.
@@ -97,20 +108,30 @@ class ModelSource:
 
         Raises:
             ValueError: If the file is damaged, or there is no such model.
+            ImportError: If a package that the model needs is missing.
         """
         if self._path is None:
             if self.source in zoo.list_models("aib_*"):
                 return self.model
             return zoo.load_classifier(self.source)
-        if self._path.is_dir():
-            return AIBClassifier.from_preset(self._path)
         try:
+            if self._path.is_dir():
+                return AIBClassifier.from_preset(self._path)
             # The optimizer of one backend does not suit another.
-            return keras.saving.load_model(self._path, compile=False)
-        except (OSError, KeyError, TypeError, ValueError) as error:
+            model = keras.saving.load_model(self._path, compile=False)
+        except LOADING_ERRORS as error:
+            if "keras_hub" in str(error) and not is_installed("keras_hub"):
+                raise missing_package(
+                    "keras_hub", f"The model {self._path}", "hub"
+                ) from error
+            if self._path.is_dir():
+                raise
             raise ValueError(
                 f"{self._path} cannot be loaded as a Keras model: {error}"
             ) from error
+        model = _functional(model)
+        _recall_loss(model, self._path)
+        return model
 
     @functools.cached_property
     def num_classes(self) -> int:
@@ -135,9 +156,7 @@ class ModelSource:
         Raises:
             ValueError: If the model takes another size, or nothing tells one.
         """
-        if not self.is_saved:
-            if image_size is None and self.source not in zoo.list_models():
-                raise self._unknown_size()
+        if not self.is_saved and self.source in zoo.list_models():
             return image_size or tuple(zoo.info(self.source).image_size)
         height, width = _input_size(self.classifier)
         if height is not None and width is not None:
@@ -216,6 +235,8 @@ class ModelSource:
 def _find(source: str) -> Path | None:
     path = Path(source)
     if path.is_dir():
+        if _is_of_keras_hub(path):
+            return None
         if (path / PRESET_FILE).is_file():
             return path
         if (path / BEST_FILE).is_file():
@@ -228,13 +249,45 @@ def _find(source: str) -> Path | None:
     if path.is_file():
         return path
     is_path = path.suffix == ".keras" or os.sep in source
-    if is_path and "://" not in source:
+    if is_path and "://" not in source and not is_application(source):
         raise ValueError(
             f"There is no model {source} (seen from {Path.cwd()}). Pass the "
             "folder of a run, a preset folder, a `.keras` file, or a name "
             "that `keras-aib list` shows."
         )
     return None
+
+
+def _is_of_keras_hub(folder: Path) -> bool:
+    """Whether it is a preset of KerasHub, which has the same two files."""
+    try:
+        config = json.loads((folder / KERAS_HUB_FILE).read_text())
+        return str(config["module"]).startswith(("keras_hub.", "keras_nlp."))
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _recall_loss(model: keras.Model, path: Path) -> None:
+    """Compile with the loss that was saved: it tells labels from classes."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            config = json.loads(archive.read("config.json"))["compile_config"]
+        loss = keras.saving.deserialize_keras_object(config["loss"])
+    except LOADING_ERRORS:
+        # None, or one that is not known here.
+        return
+    model.compile(loss=loss)
+
+
+def _functional(model: keras.Model) -> keras.Model:
+    """A subclassed model, which has no graph, as one layer of a graph."""
+    if getattr(model, "outputs", None) or not model.built:
+        return model
+    shape = (model.get_build_config() or {}).get("input_shape")
+    if not isinstance(shape, list | tuple):
+        return model
+    pixels = keras.Input(tuple(shape[1:]))
+    return keras.Model(pixels, model(pixels), name=model.name)
 
 
 def _input_size(model: keras.Model) -> tuple[int | None, int | None]:
