@@ -103,7 +103,7 @@ def test_statistics_of_a_dataset(material, tmp_path, monkeypatch):
     monkeypatch.setattr(data, "from_spec", from_spec)
     result = explain(material, tmp_path, "--statistics-images", "cifar10")
     # That is enough images.
-    assert "Warning" not in result.stderr
+    assert "statistics are of" not in result.stderr
     assert "Statistics of 1000 images" in result.output
     assert asked == [("cifar10", (12, 12), "training", False, 10_000)]
 
