@@ -17,6 +17,7 @@ MODULES = (
     "visualization",
     "export",
     "files",
+    "image_batches",
     "attribution",
     "attribution.metrics",
     "data.published",

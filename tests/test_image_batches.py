@@ -400,6 +400,12 @@ def test_a_search_takes_arrays_and_lists(model):
     found = explain(list(pixels(2)), verbose=0)
     expected = explain(pixels(2), verbose=0)
     np.testing.assert_array_equal(found.bits, expected.bits)
+    inputs = keras.Input(batch_shape=(3, SIZE, SIZE, 3))
+    fixed = keras.models.clone_model(model, input_tensors=inputs)
+    fixed.set_weights(model.get_weights())
+    explain = attribution.IBA(fixed, "stem", statistics, steps=1, copies=1)
+    found = explain(pixels(2), verbose=0)
+    np.testing.assert_allclose(found.bits, expected.bits, rtol=1e-5)
     for source in (iter(pixels(2)), (pixels(2), [0, 1]), InBatches()):
         with pytest.raises(TypeError, match=r"one batch.*`targets`"):
             explain(source, verbose=0)

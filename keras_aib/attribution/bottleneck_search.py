@@ -86,10 +86,10 @@ class BottleneckSearch:
         """Explain images; the arguments are those of `IBA` when called."""
         check_positive_integer("batch_size", batch_size)
         explained = self._explained
-        images = _in_memory(images, len(explained.input_shape))
-        check_images(
-            images, explained.input_shape, 1 if explained.channels_first else -1
-        )
+        # Keras runs models of a fixed batch size with any other.
+        shape = (None, *explained.input_shape[1:])
+        images = _in_memory(images, len(shape))
+        check_images(images, shape, 1 if explained.channels_first else -1)
         if not len(images):
             raise ValueError("`images` is empty. Pass one image at least.")
         objective = Objective(
