@@ -9,6 +9,7 @@ from keras_aib.models import AIBClassifier
 
 NUM_CLASSES = 3
 RATES = {
+    "task_loss",
     "kl_bits",
     "attention_mean",
     "attention_spread",

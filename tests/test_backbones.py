@@ -24,6 +24,7 @@ from keras_aib.models import AIBClassifier
 BACKEND = keras.backend.backend()
 NUM_CLASSES = 3
 RATES = (
+    "task_loss",
     "kl_bits",
     "attention_mean",
     "attention_spread",

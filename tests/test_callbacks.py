@@ -1,6 +1,7 @@
 """Beta rises batch by batch as it says, on every backend."""
 
 import math
+import warnings
 
 import keras
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 from keras_aib.callbacks import BetaWarmup
 from keras_aib.layers import GaussianBottleneck
+from keras_aib.models import BottleneckModel
 
 
 class ConstantRate(keras.layers.Layer):
@@ -287,3 +289,72 @@ def test_a_model_without_a_beta_is_refused():
 def test_bad_warmup_arguments_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         BetaWarmup(**options)
+
+
+def bottleneck_model():
+    inputs = keras.Input((2,))
+    latent = GaussianBottleneck(latent_dim=4, beta=0.5, seed=0)(inputs)
+    model = BottleneckModel(inputs, keras.layers.Dense(1)(latent))
+    model.compile(keras.optimizers.SGD(0.0), loss="mse")
+    return model
+
+
+def test_the_task_loss_is_the_loss_without_the_price():
+    inputs, labels = np.ones((6, 2)), np.zeros((6, 1))
+    history = bottleneck_model().fit(
+        inputs,
+        labels,
+        # The last batch is smaller, and counts less.
+        batch_size=4,
+        validation_data=(inputs, labels),
+        epochs=3,
+        verbose=0,
+        callbacks=[BetaWarmup(warmup_epochs=2)],
+    )
+    logs = history.history
+    nats = np.array(logs["val_kl_bits"]) * math.log(2)
+    price = np.array(logs["beta"]) * nats
+    rising = np.array(logs["val_loss"]) - np.array(logs["val_task_loss"])
+    np.testing.assert_allclose(rising, price, rtol=1e-4)
+    assert price[0] < price[-1]
+    np.testing.assert_allclose(
+        logs["val_task_loss"], logs["val_task_loss"][0], rtol=1e-5
+    )
+
+
+@pytest.mark.parametrize(
+    ("callback", "warns"),
+    [
+        (keras.callbacks.EarlyStopping(), True),
+        (keras.callbacks.EarlyStopping("loss"), True),
+        (keras.callbacks.ReduceLROnPlateau(), True),
+        (keras.callbacks.EarlyStopping(start_from_epoch=2), False),
+        (keras.callbacks.EarlyStopping("val_task_loss", mode="min"), False),
+        (keras.callbacks.ModelCheckpoint("x.keras"), False),
+        (keras.callbacks.ModelCheckpoint("x.keras", save_best_only=True), True),
+    ],
+)
+def test_who_watches_the_rising_loss_is_warned(callback, warns):
+    callbacks = [callback, BetaWarmup(warmup_epochs=2)]
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        # Nothing is trained: the data is of no kind that Keras knows.
+        with pytest.raises(ValueError, match="Unrecognized"):
+            bottleneck_model().fit(object(), callbacks=callbacks)
+    said = [str(w.message) for w in heard if "task_loss" in str(w.message)]
+    assert len(said) == warns
+    if warns:
+        assert (
+            f"monitor='{callback.monitor.replace('loss', 'task_loss')}'"
+            in (said[0])
+        )
+
+
+def test_a_model_saved_in_the_warmup_resumes_it(tmp_path):
+    model = bottleneck_model()
+    fit(model, BetaWarmup(warmup_steps=8), epochs=1, stop_after=5)
+    model.save(tmp_path / "half.keras")
+    again = keras.saving.load_model(tmp_path / "half.keras")
+    assert value(again.layers[1]) == pytest.approx(0.25)
+    fit(again, BetaWarmup(warmup_steps=8))
+    assert value(again.layers[1]) == pytest.approx(0.5)

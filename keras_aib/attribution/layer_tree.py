@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import keras
 
 from keras_aib.models.graph import feature_levels
+from keras_aib.models.shared_layer import is_same_layer
 
 
 @dataclass(frozen=True)
@@ -169,5 +170,5 @@ def _layer_of_level(
         tensor = feature_levels(holder).get(name)
         if tensor is not None:
             operation = tensor._keras_history.operation
-            return [place for place in places if place.layer is operation]
+            return [x for x in places if is_same_layer(x.layer, operation)]
     return []

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import warnings
+from collections.abc import Iterable
 from typing import Any
 
 import keras
@@ -48,6 +50,17 @@ class BetaWarmup(keras.callbacks.Callback):
     as `keras_aib.layers.GaussianBottleneck`, and reports the `beta` of an
     epoch's last batch in the logs and the history (`beta_<layer name>` where
     there are several).
+
+    While `beta` rises, `loss` and `val_loss` rise too, however much the model
+    learns. What watches them takes that for a worse model, so let early
+    stopping, checkpoints and learning rate schedules watch the loss without
+    the prices, which the models of `keras_aib.models` report:
+
+    ```python
+    keras.callbacks.EarlyStopping("val_task_loss", mode="min", patience=5)
+    ```
+
+    Those models warn, at the start of `fit`, of a callback that does not.
 
     When training ends, also by early stopping, `beta` is the target, however
     far the warm-up came. When it is broken off (an exception, Ctrl-C), `beta`
@@ -130,6 +143,32 @@ class BetaWarmup(keras.callbacks.Callback):
         self._epoch_start = 0
         self._steps_done = 0
         self._warming_up = False
+
+    def warn_of_monitors(self, callbacks: Iterable[Any]) -> None:
+        """Warn of callbacks that watch a loss in which the price rises.
+
+        Args:
+            callbacks: All that `fit` got.
+        """
+        for callback in callbacks:
+            monitor = getattr(callback, "monitor", None)
+            if monitor not in ("loss", "val_loss"):
+                continue
+            # A checkpoint that keeps every epoch chooses nothing.
+            if not getattr(callback, "save_best_only", True):
+                continue
+            start = getattr(callback, "start_from_epoch", 0)
+            if self.warmup_epochs is not None and start >= self.warmup_epochs:
+                continue
+            name = type(callback).__name__
+            better = monitor.replace("loss", "task_loss")
+            warnings.warn(
+                f"{name} monitors {monitor!r}, which rises with `beta` during "
+                "the warm-up even where the model gets better. Monitor the "
+                f"loss without the price: {name}(monitor={better!r}, "
+                "mode='min').",
+                stacklevel=3,
+            )
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         # BatchNormalization has a `beta` too: a vector.

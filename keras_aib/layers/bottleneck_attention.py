@@ -6,6 +6,9 @@ import keras
 from keras import ops
 
 from keras_aib.checks import plain
+from keras_aib.layers.adapted_parts import PARTS
+from keras_aib.layers.adapted_parts import adapted_parts
+from keras_aib.layers.adapted_parts import with_parts
 from keras_aib.layers.anchor_quantizer import AnchorQuantizer
 from keras_aib.layers.variational_spatial_attention import (
     VariationalSpatialAttention,
@@ -82,8 +85,9 @@ class BottleneckAttention(keras.layers.Layer):
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
+        parts = kwargs.pop(PARTS, {})
         super().__init__(autocast=False, **kwargs)
-        self.attention = VariationalSpatialAttention(
+        self.attention = parts.get("attention") or VariationalSpatialAttention(
             score_network=score_network,
             kernel_size=kernel_size,
             stddev_offset=stddev_offset,
@@ -151,11 +155,12 @@ class BottleneckAttention(keras.layers.Layer):
             "anchor_gradient_scale": self.anchor_gradient_scale,
             "data_format": attention["data_format"],
             "seed": attention["seed"],
+            **adapted_parts(attention=self.attention),
         }
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "BottleneckAttention":
-        config = dict(config)
+        config = with_parts(config)
         if isinstance(config.get("score_network"), dict):
             config["score_network"] = keras.saving.deserialize_keras_object(
                 config["score_network"]

@@ -9,6 +9,9 @@ from keras import ops
 
 from keras_aib.checks import check_positive_integer
 from keras_aib.checks import plain
+from keras_aib.layers.adapted_parts import PARTS
+from keras_aib.layers.adapted_parts import adapted_parts
+from keras_aib.layers.adapted_parts import with_parts
 from keras_aib.layers.rated_layer import RatedLayer
 from keras_aib.layers.rated_layer import check_weight
 from keras_aib.layers.rated_layer import sample
@@ -31,7 +34,8 @@ class GaussianBottleneck(RatedLayer):
 
     `beta` is a variable, so that a callback can raise it during a compiled
     `fit`. Like the state of a seed it is no weight: loading weights leaves it
-    as it was configured.
+    as it was. A saved model and its clone have the value it had, in their
+    configuration.
 
     Args:
         latent_dim: Width of the latent.
@@ -91,6 +95,8 @@ class GaussianBottleneck(RatedLayer):
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
+        parts = kwargs.pop(PARTS, {})
+        current_beta = kwargs.pop("current_beta", beta)
         super().__init__(**kwargs)
         check_positive_integer("latent_dim", latent_dim)
         if kl_scale not in KL_SCALES:
@@ -107,13 +113,13 @@ class GaussianBottleneck(RatedLayer):
         # Kept from Keras's tracker, or it would become a weight.
         self._price = SimpleNamespace(
             beta=keras.Variable(
-                self.initial_beta,
+                check_weight("current_beta", current_beta),
                 dtype=self.rate_dtype,
                 trainable=False,
                 name="beta",
             )
         )
-        self.encoder = keras.layers.Dense(
+        self.encoder = parts.get("encoder") or keras.layers.Dense(
             2 * self.latent_dim, dtype=self.dtype_policy, name="encoder"
         )
 
@@ -187,11 +193,21 @@ class GaussianBottleneck(RatedLayer):
         return ops.cast(latent, self.compute_dtype)
 
     def get_config(self) -> dict[str, Any]:
-        return {
+        config = {
             **super().get_config(),
             "latent_dim": self.latent_dim,
             "beta": self.initial_beta,
             "stddev_offset": self.stddev_offset,
             "kl_scale": self.kl_scale,
             "seed": self.seed,
+            **adapted_parts(encoder=self.encoder),
         }
+        beta = float(ops.convert_to_numpy(self.beta))
+        # `beta` stays what a warm-up rises to.
+        if not math.isclose(beta, self.initial_beta, rel_tol=1e-6):
+            config["current_beta"] = beta
+        return config
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "GaussianBottleneck":
+        return cls(**with_parts(config))

@@ -6,6 +6,9 @@ import keras
 from keras import ops
 
 from keras_aib.checks import plain
+from keras_aib.layers.adapted_parts import PARTS
+from keras_aib.layers.adapted_parts import adapted_parts
+from keras_aib.layers.adapted_parts import with_parts
 from keras_aib.layers.rated_layer import RatedLayer
 from keras_aib.layers.rated_layer import sample
 from keras_aib.layers.score_convolution import ScoreConvolution
@@ -79,6 +82,7 @@ class VariationalSpatialAttention(RatedLayer):
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
+        parts = kwargs.pop(PARTS, {})
         super().__init__(**kwargs)
         self.kernel_size = plain(kernel_size)
         self.stddev_offset = float(stddev_offset)
@@ -89,10 +93,14 @@ class VariationalSpatialAttention(RatedLayer):
         # Features of a pretrained backbone are large and not normalized: a
         # random kernel would saturate the sigmoid in a random pattern that is
         # hard to unlearn. From zero, all that a map shows was learned.
-        self.score_network = score_network or self._convolution(
-            "score", "zeros"
+        self.score_network = (
+            score_network
+            or parts.get("score_network")
+            or self._convolution("score", "zeros")
         )
-        self.stddev_convolution = self._convolution("stddev", "glorot_uniform")
+        self.stddev_convolution = parts.get(
+            "stddev_convolution"
+        ) or self._convolution("stddev", "glorot_uniform")
 
     def _convolution(self, name: str, initializer: str) -> keras.layers.Layer:
         return ScoreConvolution(
@@ -172,13 +180,21 @@ class VariationalSpatialAttention(RatedLayer):
             "stddev_offset": self.stddev_offset,
             "data_format": self.data_format,
             "seed": self.seed,
+            **adapted_parts(
+                score_network=(
+                    self.score_network
+                    if self.has_default_score_network
+                    else None
+                ),
+                stddev_convolution=self.stddev_convolution,
+            ),
         }
 
     @classmethod
     def from_config(
         cls, config: dict[str, Any]
     ) -> "VariationalSpatialAttention":
-        config = dict(config)
+        config = with_parts(config)
         if isinstance(config.get("score_network"), dict):
             config["score_network"] = keras.saving.deserialize_keras_object(
                 config["score_network"]

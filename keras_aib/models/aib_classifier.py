@@ -7,26 +7,23 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_aib.checks import check_images
 from keras_aib.checks import check_positive_integer
-from keras_aib.layers import BottleneckAttention
-from keras_aib.layers import GaussianBottleneck
+from keras_aib.checks import plain
+from keras_aib.layers.adapted_parts import adapted_parts
+from keras_aib.layers.adapted_parts import is_adapted
+from keras_aib.layers.adapted_parts import with_parts
 from keras_aib.map_batches import map_batches
 from keras_aib.models.bottleneck_model import BottleneckModel
-from keras_aib.models.decoder import make_decoder
+from keras_aib.models.data_checks import DataCheck
 from keras_aib.models.graph import as_functional
-from keras_aib.models.graph import final_output
-from keras_aib.models.graph import find_insertion_point
 from keras_aib.models.graph import layer_position
 from keras_aib.models.monte_carlo import MonteCarlo
 from keras_aib.models.presets import load_preset
 from keras_aib.models.presets import save_preset
 from keras_aib.models.trainable_state import frozen_layers
 from keras_aib.models.trainable_state import restore_frozen_layers
-from keras_aib.models.wiring import Wiring
 from keras_aib.models.wiring import check_preprocessor
-from keras_aib.models.wiring import make_pooling
-from keras_aib.models.wiring import map_format
+from keras_aib.models.wiring import make_wiring
 
 
 @keras.saving.register_keras_serializable(package="keras_aib")
@@ -135,104 +132,87 @@ class AIBClassifier(BottleneckModel):
         **kwargs: Any,
     ) -> None:
         arguments = {
-            name: value
+            name: plain(value)
             for name, value in locals().items()
             if name not in ("self", "kwargs", "__class__")
         }
-        functional = as_functional(backbone)
         check_preprocessor(preprocessor)
         check_positive_integer("num_classes", num_classes)
-        data_format = (
-            data_format
-            or getattr(backbone, "data_format", None)
-            or keras.config.image_data_format()
-        )
         policy = keras.dtype_policies.get(kwargs.pop("dtype", None))
-        point, features = None, final_output(functional)
-        pooled_format = map_format(features, data_format)
-        if attention_layer is not None:
-            point = find_insertion_point(functional, attention_layer)
-            features = point.tensor
-        attention_block = BottleneckAttention(
-            num_anchors=num_anchors,
-            score_network=score_network,
-            kernel_size=kernel_size,
-            stddev_offset=stddev_offset,
-            codebook_weight=codebook_weight,
-            commitment_weight=commitment_weight,
-            anchor_gradient_scale=anchor_gradient_scale,
-            data_format=map_format(features, data_format),
-            seed=seed,
-            dtype=policy,
-            name="bottleneck_attention",
-        )
-        wiring = Wiring(
-            backbone=functional,
-            preprocessor=preprocessor,
-            attention=attention_block,
-            pooling=make_pooling(pooling, pooled_format, policy),
-            point=point,
-            data_format=data_format,
-            num_prefix_tokens=num_prefix_tokens,
-        )
-        bottleneck = GaussianBottleneck(
-            latent_dim=latent_dim,
-            beta=beta,
-            stddev_offset=stddev_offset,
-            kl_scale=kl_scale,
-            seed=seed,
-            dtype=policy,
-            name="gaussian_bottleneck",
-        )
-        decoder = make_decoder(
-            num_classes,
-            latent_dim if hidden_units is None else hidden_units,
-            activation,
-            policy,
-            bottleneck.rate_dtype,
-        )
+        wiring = make_wiring(arguments, policy, kwargs.pop("adapted_parts", {}))
         images = wiring.images()
         connections = wiring.connect(images)
-        outputs = decoder(bottleneck(connections.pooled))
+        outputs = wiring.decoder(wiring.bottleneck(connections.pooled))
         super().__init__(inputs=images, outputs=outputs, **kwargs)
-        if not any(layer is attention_block for layer in self.layers):
+        if not any(layer is wiring.attention for layer in self.layers):
             raise ValueError(
                 f"`attention_layer` {attention_layer!r} does not feed the "
                 f"output of backbone {backbone.name!r}, so attention there "
                 "would change nothing. Use None for the output, or a layer on "
                 "the way to it."
             )
-        self.num_classes = num_classes
+        self.num_classes = int(num_classes)
         self.activation = keras.activations.get(activation)
-        self.backbone = backbone
-        self.preprocessor = preprocessor
-        self.attention_block = attention_block
-        self.bottleneck = bottleneck
-        self.decoder = decoder
+        self.attention_block = wiring.attention
+        self.bottleneck = wiring.bottleneck
+        self.decoder = wiring.decoder
         self._policy = policy
         self._arguments = SimpleNamespace(**arguments)
         # A namespace, so that Keras does not take them for layers of this one.
         self._derived = SimpleNamespace(
             wiring=wiring, connections=connections, maps=None, monte_carlo=None
         )
+        if not wiring.share_layers:
+            self._whole_backbone = backbone
 
-    def _check(self, images: Any) -> None:
-        axis = 1 if self._derived.wiring.data_format == "channels_first" else -1
-        check_images(images, (None, *self.input_shape[1:]), axis)
+    @property
+    def backbone(self) -> keras.Model:
+        """The backbone as it was passed, without attention."""
+        return self._arguments.backbone
 
-    def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
-        """Train as `keras.Model.fit` does; refuses NaN in arrays first."""
-        self._check(x)
-        return super().fit(x, *args, **kwargs)
+    @property
+    def preprocessor(self) -> keras.layers.Layer | None:
+        """The layer from pixels to what the backbone expects."""
+        return self._arguments.preprocessor
 
-    def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
-        """Evaluate as `keras.Model.evaluate`; refuses NaN in arrays first."""
-        self._check(x)
-        return super().evaluate(x, *args, **kwargs)
+    def __dir__(self) -> list[str]:
+        # Keras saves the weights of whatever it finds here. Those of the
+        # backbone are in this model's own layers, except where it has outputs
+        # that this model does not need.
+        hidden = {"_whole_backbone"}
+        if self._derived.wiring.share_layers:
+            hidden = {"backbone", "preprocessor"}
+        return [name for name in super().__dir__() if name not in hidden]
+
+    @property
+    def _data_check(self) -> DataCheck:
+        channels_first = self._derived.wiring.data_format == "channels_first"
+        return DataCheck(
+            (None, *self.input_shape[1:]),
+            1 if channels_first else -1,
+            self.num_classes,
+            getattr(self, "loss", None),
+        )
+
+    def fit(self, *args: Any, **kwargs: Any) -> Any:
+        """Train as `keras.Model.fit` does, on data that was looked at.
+
+        Images that are not finite or of a wrong shape and labels that are no
+        class are refused before the first step, in `validation_data` too. Of a
+        dataset labels are checked as they come.
+        """
+        return super().fit(**self._data_check.fit_options(*args, **kwargs))
+
+    def evaluate(
+        self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any
+    ) -> Any:
+        """Evaluate as `keras.Model.evaluate`, on data checked as in `fit`."""
+        x = self._data_check.data(x, y)
+        return super().evaluate(x, y, *args, **kwargs)
 
     def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
         """Predict as `keras.Model.predict`; refuses NaN in arrays first."""
-        self._check(x)
+        self._data_check.images(x)
         return super().predict(x, *args, **kwargs)
 
     @property
@@ -264,7 +244,7 @@ class AIBClassifier(BottleneckModel):
             images,
             batch_size,
             self.input_shape,
-            self._check,
+            self._data_check.images,
         )
         axis = -1 if self.attention_block.data_format == "channels_last" else 1
         return {name: np.squeeze(x, axis=axis) for name, x in maps.items()}
@@ -299,11 +279,7 @@ class AIBClassifier(BottleneckModel):
         derived = self._derived
         if derived.monte_carlo is None:
             derived.monte_carlo = MonteCarlo(
-                self.input,
-                derived.wiring,
-                derived.connections,
-                self.bottleneck,
-                self.decoder,
+                self.input, derived.wiring, derived.connections
             )
         # One seed per batch, or all batches would share their noise.
         seeds = np.random.SeedSequence(seed)
@@ -313,7 +289,7 @@ class AIBClassifier(BottleneckModel):
             images,
             batch_size,
             self.input_shape,
-            self._check,
+            self._data_check.images,
             axis=1,
         )
 
@@ -328,14 +304,23 @@ class AIBClassifier(BottleneckModel):
             as_functional(self.backbone), config["attention_layer"]
         )
         config["frozen_layers"] = frozen_layers(self)
+        beta = self.bottleneck.get_config().get("current_beta")
+        if beta is not None:
+            config["current_beta"] = beta
+        config |= adapted_parts(
+            attention=self.attention_block,
+            bottleneck=self.bottleneck,
+            decoder=self.decoder,
+        )
         return config
 
     @classmethod
     def from_config(
         cls, config: dict[str, Any], custom_objects: Any = None
     ) -> "AIBClassifier":
-        config = dict(config)
+        config = with_parts(config)
         frozen = config.pop("frozen_layers", [])
+        beta = config.pop("current_beta", None)
         for name in ("backbone", "preprocessor", "score_network"):
             config[name] = keras.saving.deserialize_keras_object(
                 config[name], custom_objects=custom_objects
@@ -345,6 +330,8 @@ class AIBClassifier(BottleneckModel):
             layers = as_functional(config["backbone"]).layers
             config["attention_layer"] = layers[position].name
         model = cls(**config)
+        if beta is not None:
+            model.bottleneck.beta.assign(beta)
         restore_frozen_layers(model, frozen)
         return model
 
@@ -384,11 +371,19 @@ class AIBClassifier(BottleneckModel):
 
         Raises:
             ValueError: If the preset is unknown, was written by a newer
-                version, or a file is missing, truncated or changed.
+                version, or a file is missing, truncated or changed; for other
+                classes, if the model was quantized or has LoRA.
         """
         model = load_preset(preset, load_weights)
         if num_classes is None or num_classes == model.num_classes:
             return model
+        if any(map(is_adapted, (model.bottleneck, model.decoder))):
+            raise ValueError(
+                f"Preset {str(preset)!r} was quantized or has LoRA, so its "
+                f"decoder cannot be made anew for num_classes={num_classes}. "
+                "Save a preset before `quantize` or `enable_lora`, and start "
+                "from that."
+            )
         arguments = {**vars(model._arguments), "num_classes": num_classes}
         renewed = cls(**arguments, name=model.name, dtype=model._policy)
         if load_weights:
@@ -397,4 +392,5 @@ class AIBClassifier(BottleneckModel):
                 getattr(renewed, name).set_weights(trained.get_weights())
             hidden = model.decoder.layers[0]
             renewed.decoder.layers[0].set_weights(hidden.get_weights())
+            renewed.bottleneck.beta.assign(model.bottleneck.beta)
         return renewed

@@ -13,6 +13,7 @@ def make_decoder(
     activation: Any,
     policy: Any,
     output_dtype: str,
+    name: str,
 ) -> keras.Sequential:
     """The layers from a latent to the predictions.
 
@@ -24,6 +25,7 @@ def make_decoder(
         policy: Dtype policy of all but the output.
         output_dtype: Dtype of the output: softmax and cross-entropy lose too
             much in half precision.
+        name: Name of it all.
 
     Raises:
         ValueError: If `hidden_units` is no integer of 0 or more.
@@ -44,4 +46,4 @@ def make_decoder(
     output = keras.layers.Dense(
         num_classes, activation=activation, dtype=output_dtype, name="logits"
     )
-    return keras.Sequential([hidden, output], name="decoder")
+    return keras.Sequential([hidden, output], name=name)

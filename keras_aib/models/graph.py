@@ -1,12 +1,16 @@
 """Insertion of a layer into a functional backbone, by tracing it again."""
 
 import difflib
+import itertools
 from collections.abc import Callable
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 from keras import tree
+
+from keras_aib.models.shared_layer import share_layer
 
 
 @dataclass(frozen=True)
@@ -172,6 +176,7 @@ def trace(
     point: InsertionPoint | None = None,
     insert: Callable[[Any], Any] | None = None,
     noise: Any = None,
+    share_layers: bool = False,
 ) -> Any:
     """Apply a backbone's own layers to `images`, with something inserted.
 
@@ -182,6 +187,8 @@ def trace(
         insert: Function of a tensor; every consumer of the tensor at `point`
             sees its result instead.
         noise: A `keras.Input` that `insert` uses besides, or `None`.
+        share_layers: Whether to call each layer as `share_layer` gives it, so
+            that its `output` is in this graph and not in the backbone's.
 
     Returns:
         The final feature map or tokens.
@@ -190,9 +197,15 @@ def trace(
     # A clone that starts at computed pixels is cut off from them, so the
     # tensors are taken from the calls and not from the clone.
     made: dict[int, list[Any]] = {}
+    shared: dict[int, Any] = {}
 
     def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
-        outputs = layer(*args, **kwargs)
+        called = layer
+        if share_layers and isinstance(layer, keras.layers.Layer):
+            if id(layer) not in shared:
+                shared[id(layer)] = share_layer(layer)
+            called = shared[id(layer)]
+        outputs = called(*args, **kwargs)
         repeated = id(layer) in made
         made[id(layer)] = flat = tree.flatten(outputs)
         if point is None or insert is None or layer is not point.operation:
@@ -224,6 +237,43 @@ def find_source(tensor: Any) -> TensorSource:
     operation, node_index, output_index = tensor._keras_history
     node = operation._inbound_nodes[node_index]
     return TensorSource(operation, output_index, list(node.input_tensors))
+
+
+def free_name(name: str, taken: Collection[str]) -> str:
+    """`name`, or with the first number that makes it differ from `taken`."""
+    numbered = (f"{name}_{number}" for number in itertools.count(1))
+    return next(x for x in itertools.chain([name], numbered) if x not in taken)
+
+
+def rename_operations(start: Any, end: Any, taken: set[str]) -> None:
+    """Give what lies between two tensors names that a backbone leaves free.
+
+    Keras counts its names from one in every session, whatever the names in a
+    file that was loaded before are.
+    """
+    pending, seen = [end], {id(start)}
+    while pending:
+        tensor = pending.pop()
+        if id(tensor) in seen:
+            continue
+        seen.add(id(tensor))
+        source = find_source(tensor)
+        if not isinstance(source.operation, keras.layers.Layer):
+            source.operation.name = free_name(source.operation.name, taken)
+            taken.add(source.operation.name)
+        pending += source.inputs
+
+
+def uses_all_weights(backbone: keras.Model, functional: keras.Model) -> bool:
+    """Whether the final output depends on every weight of a backbone.
+
+    Args:
+        backbone: The backbone as it was passed.
+        functional: The same as a functional model.
+    """
+    needed = keras.Model(functional.inputs, final_output(functional)).variables
+    needed_ids = {id(variable) for variable in needed}
+    return all(id(variable) in needed_ids for variable in backbone.variables)
 
 
 def _origin(tensor: Any) -> InsertionPoint:

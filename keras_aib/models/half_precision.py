@@ -27,8 +27,11 @@ def write_half(model: keras.Model, path: Path) -> None:
                 if isinstance(item, h5py.Group):
                     half.require_group(name)
                     return
-                dtype = "float16" if item.ndim > 1 else "float32"
-                half.create_dataset(name, data=item[()].astype(dtype))
+                values = item[()]
+                if values.dtype.kind == "f":
+                    small = "float16" if item.ndim > 1 else "float32"
+                    values = values.astype(small)
+                half.create_dataset(name, data=values)
 
             full.visititems(copy)
     finally:

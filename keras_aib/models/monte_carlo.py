@@ -17,8 +17,6 @@ class MonteCarlo:
         images: Input of the classifier.
         wiring: How the classifier was wired.
         connections: The tensors of that wiring.
-        bottleneck: The classifier's latent layer.
-        decoder: Layer from the latent to the predictions.
     """
 
     def __init__(
@@ -26,13 +24,14 @@ class MonteCarlo:
         images: Any,
         wiring: Wiring,
         connections: Connections,
-        bottleneck: keras.layers.Layer,
-        decoder: keras.layers.Layer,
     ) -> None:
         mean = connections.maps["mean"]
-        self.latent_dim = bottleneck.latent_dim
-        score_noise = keras.Input(batch_shape=mean.shape, name="score_noise")
-        latent_noise = keras.Input((self.latent_dim,), name="latent_noise")
+        self.latent_dim = wiring.bottleneck.latent_dim
+        names = [
+            wiring.free_name(name) for name in ("score_noise", "latent_noise")
+        ]
+        score_noise = keras.Input(batch_shape=mean.shape, name=names[0])
+        latent_noise = keras.Input((self.latent_dim,), name=names[1])
         try:
             tail = keras.Model(connections.attended, connections.pooled)
         except ValueError:
@@ -49,9 +48,9 @@ class MonteCarlo:
             pooled = tail(wiring.attend(start, score_noise)[0])
         self.runs_trunk_once = features is not images
         self.trunk = keras.Model(images, [features, mean])
-        latent = bottleneck(pooled, noise=latent_noise)
+        latent = wiring.bottleneck(pooled, noise=latent_noise)
         self.rest = keras.Model(
-            [start, score_noise, latent_noise], decoder(latent)
+            [start, score_noise, latent_noise], wiring.decoder(latent)
         )
 
     def sample(

@@ -13,7 +13,7 @@ import keras
 
 def frozen_layers(model: keras.Model) -> list[str]:
     """Places of all layers with weights in `model` that are frozen."""
-    return [path for path, layer in _walk(model) if not layer.trainable]
+    return [path for path, layer in _places(model) if not layer.trainable]
 
 
 def restore_frozen_layers(model: keras.Model, paths: Iterable[str]) -> None:
@@ -22,7 +22,7 @@ def restore_frozen_layers(model: keras.Model, paths: Iterable[str]) -> None:
     Raises:
         ValueError: If there is no layer at a place.
     """
-    layers = list(_walk(model))
+    layers = list(_places(model))
     frozen = set(paths)
     unknown = frozen - {path for path, _ in layers}
     if unknown:
@@ -42,17 +42,25 @@ def restore_frozen_layers(model: keras.Model, paths: Iterable[str]) -> None:
                 settled = False
 
 
+def _places(model: keras.Model) -> Iterator[tuple[str, keras.layers.Layer]]:
+    # The backbone stands behind the layers of the model's own graph.
+    return _walk([*_children(model), model.backbone], "", set())
+
+
 def _walk(
-    layer: keras.layers.Layer, prefix: str = "", seen: set[int] | None = None
+    layers: list[keras.layers.Layer], prefix: str, seen: set[int]
 ) -> Iterator[tuple[str, keras.layers.Layer]]:
     # Positions, because names that Keras gives by itself count up from
     # session to session.
-    seen = set() if seen is None else seen
-    children = layer._flatten_layers(include_self=False, recursive=False)
-    for position, child in enumerate(x for x in children if x.weights):
-        if id(child) in seen:
+    for position, layer in enumerate(x for x in layers if x.weights):
+        # A layer is met in the model's graph and in the backbone's.
+        if id(vars(layer)) in seen:
             continue
-        seen.add(id(child))
+        seen.add(id(vars(layer)))
         path = f"{prefix}{position}"
-        yield path, child
-        yield from _walk(child, f"{path}.", seen)
+        yield path, layer
+        yield from _walk(_children(layer), f"{path}.", seen)
+
+
+def _children(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
+    return layer._flatten_layers(include_self=False, recursive=False)

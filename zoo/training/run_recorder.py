@@ -79,7 +79,9 @@ class RunRecorder(keras.callbacks.Callback):
             written_whole(self._folder / LOG_FILE) as path,
             path.open("w", newline="") as file,
         ):
-            writer = csv.DictWriter(file, ["epoch", *history[0]])
+            # A run that an earlier version began may lack figures of today.
+            names = dict.fromkeys(name for logs in history for name in logs)
+            writer = csv.DictWriter(file, ["epoch", *names])
             writer.writeheader()
             for epoch, logs in enumerate(history):
                 writer.writerow({"epoch": epoch + 1, **logs})
