@@ -61,6 +61,8 @@ class Description:
 
     image_size: tuple[int, int]  # (height, width) in pixels
     class_names: list[str]
+    # Of "softmax" one class is right, of "sigmoid" each label or not.
+    activation: str = "softmax"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,6 +72,20 @@ class Explanation:
     class_names: list[str]
     probabilities: np.ndarray  # [classes]
     attention: np.ndarray  # [map height, map width], scores from 0 to 1
+    activation: str = "softmax"
+
+    @property
+    def labels(self) -> list[tuple[str, float]]:
+        """Of independent labels those that are likelier than not."""
+        return [one for one in self.ranking if one[1] >= 0.5]
+
+    @property
+    def caption(self) -> str:
+        """The class, or all labels that are likelier than not."""
+        best = self.ranking[:1]
+        if self.activation == "sigmoid":
+            best = self.labels
+        return ", ".join(f"{n}  {p:.1%}" for n, p in best) or "no label"
 
     @property
     def ranking(self) -> list[tuple[str, float]]:
@@ -81,17 +97,26 @@ class Explanation:
         ]
 
     def to_json(self) -> str:
-        names, values = self.class_names, self.probabilities.tolist()
-        return json.dumps(
-            {
-                "class": self.ranking[0][0],
-                "probabilities": dict(zip(names, values, strict=True)),
-                "attention": self.attention.tolist(),
-            }
-        )
+        names = self.class_names
+        # The number tells names apart that an old export has twice.
+        keys = [
+            name if names.count(name) == 1 else f"{name} ({index})"
+            for index, name in enumerate(names)
+        ]
+        if self.activation == "sigmoid":
+            answer: dict = {"labels": [name for name, _ in self.labels]}
+        else:
+            answer = {"class": self.ranking[0][0]}
+        values = self.probabilities.tolist()
+        answer["probabilities"] = dict(zip(keys, values, strict=True))
+        answer["attention"] = self.attention.tolist()
+        return json.dumps(answer)
 
     def to_text(self) -> str:
-        lines = [f"{p:7.2%}  {name}" for name, p in self.ranking[:3]]
+        shown = self.ranking[:3]
+        if self.activation == "sigmoid":
+            shown = self.labels
+        lines = [f"{p:7.2%}  {name}" for name, p in shown] or ["no label"]
         return "\n".join([*lines, f"mean score {self.attention.mean():.3f}"])
 
 
@@ -140,8 +165,15 @@ def read_description(model: Path, file_format: str) -> Description:
         _, height, width, channels = content["input"]["shape"]
         outputs = content["outputs"]
         num_classes = outputs["probabilities"]["shape"][-1]
-        names = content["class_names"] or [str(n) for n in range(num_classes)]
-        description = Description((int(height), int(width)), list(names))
+        activation = content.get("activation") or "softmax"
+        # One output that is right or not tells two classes apart.
+        is_binary = activation == "sigmoid" and num_classes == 1
+        names = content["class_names"] or [
+            str(number) for number in range(2 if is_binary else num_classes)
+        ]
+        description = Description(
+            (int(height), int(width)), list(names), activation
+        )
         complete = channels == 3 and "attention" in outputs
     except (KeyError, TypeError, ValueError, IndexError):
         complete = False
@@ -208,14 +240,20 @@ def explain(
     Raises:
         InputError: If the outputs are not those that the JSON announces.
     """
-    names = description.class_names
+    names, activation = description.class_names, description.activation
+    if activation == "sigmoid" and (
+        (len(names), *probabilities.shape[1:]) == (2, 1)
+    ):
+        others = 1 - probabilities
+        probabilities = np.concatenate([others, probabilities], axis=1)
+        activation = "softmax"
     if probabilities.shape[1:] != (len(names),) or attention.ndim != 3:
         raise InputError(
             f"{model} gives probabilities {list(probabilities.shape)} and "
             f"attention {list(attention.shape)}, the JSON beside it names "
             f"{len(names)} classes: they do not belong together. Export again."
         )
-    return Explanation(names, probabilities[0], attention[0])
+    return Explanation(names, probabilities[0], attention[0], activation)
 
 
 def read_photo(
@@ -286,8 +324,7 @@ def draw(photo: Image.Image, explanation: Explanation) -> Image.Image:
         The photo in its own size at the top, the caption under it. Where the
         photo is narrower than its caption, the picture is wider.
     """
-    name, probability = explanation.ranking[0]
-    caption = f"{name}  {probability:.1%}"
+    caption = explanation.caption
     size = max(14, photo.width // 26)
     font = ImageFont.load_default(size)
     gap = size // 2

@@ -36,15 +36,17 @@ export async function loadModel() {
     }
     const { probabilities, attention } = outputs;
     const names = description.class_names;
-    if (names && names.length !== probabilities.data.length) {
+    let values = Array.from(probabilities.data);
+    if (isBinary(description)) values = [1 - values[0], values[0]];
+    if (names && names.length !== values.length) {
       throw new Error(
-        `model.onnx gives ${probabilities.data.length} probabilities, and ` +
+        `model.onnx gives ${values.length} probabilities, and ` +
           `model.onnx.json names ${names.length} classes: they do not belong ` +
           "together. Export the model again.",
       );
     }
     return {
-      probabilities: Array.from(probabilities.data),
+      probabilities: values,
       attention: Array.from(attention.data),
       attentionSize: attention.dims.slice(1),
     };
@@ -53,10 +55,19 @@ export async function loadModel() {
   return {
     name: description.model,
     classNames: description.class_names,
+    // Labels of which each is right or not, or classes of which one is.
+    hasLabels:
+      description.activation === "sigmoid" && !isBinary(description),
     height,
     width,
     run,
   };
+}
+
+/** Whether one output, right or not, tells two classes apart. */
+function isBinary({ activation, outputs, class_names: names }) {
+  const count = outputs.probabilities.shape.at(-1);
+  return activation === "sigmoid" && count === 1 && names?.length !== 1;
 }
 
 async function get(name) {

@@ -16,7 +16,7 @@ let model = null;
 let newest = 0;
 let queue = Promise.resolve();
 
-/** Never "0.0%" or "100.0%": a softmax is not that sure. */
+/** Never "0.0%" or "100.0%": a model is not that sure. */
 function percent(share) {
   if (share < 0.0005) return "<0.1%";
   if (share > 0.9995) return ">99.9%";
@@ -91,6 +91,7 @@ async function explain(file, isNewest) {
     const result = {
       name: file.name,
       classNames: ready.classNames,
+      hasLabels: ready.hasLabels,
       pixels: Array.from(pixels),
       transparent,
       ...outputs,
@@ -130,7 +131,15 @@ function show(bitmap, result) {
     `Resized in ${resize.toFixed(0)} ms, computed in ${run.toFixed(0)} ms.`;
   element("transparency").hidden = !result.transparent;
   element("result").hidden = false;
-  say(`${result.name}: ${order[0].name}, ${percent(order[0].probability)}.`);
+  // Labels do not exclude each other: all that are likelier than not.
+  const found = result.hasLabels
+    ? order.filter(({ probability }) => probability >= 0.5)
+    : order.slice(0, 1);
+  const words = found.map((one) => `${one.name}, ${percent(one.probability)}`);
+  element("classes-caption").textContent = result.hasLabels
+    ? "Most probable labels, each by itself"
+    : "Most probable classes";
+  say(`${result.name}: ${words.join("; ") || "no label"}.`);
 }
 
 function classRow({ name, probability }) {

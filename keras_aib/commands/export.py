@@ -53,7 +53,19 @@ from keras_aib.commands.options import image_size_option
     help="Fix the number of images per call. [default: any]",
 )
 @image_size_option
-@click.option("--overwrite", is_flag=True, help="Replace what PATH holds.")
+@click.option(
+    "--output-kind",
+    type=click.Choice(
+        ("logits", "probabilities", "label_logits", "label_probabilities")
+    ),
+    help="What the model gives, where it does not tell: of classes of which "
+    "one is right, or of labels of which each is right or not.",
+)
+@click.option(
+    "--overwrite",
+    is_flag=True,
+    help="Replace what an export wrote at PATH.",
+)
 @backend_option
 def export(
     model: str,
@@ -65,6 +77,7 @@ def export(
     outputs: str,
     batch_size: int | None,
     image_size: tuple[int, int] | None,
+    output_kind: str | None,
     overwrite: bool,
     backend: str | None,
 ) -> None:
@@ -99,5 +112,6 @@ def export(
         image_size=source.find_image_size(image_size),
         class_names=class_names or None,
         overwrite=overwrite,
+        output_kind=output_kind,
     )
     click.echo(result)
