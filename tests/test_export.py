@@ -118,9 +118,15 @@ def test_what_stands_beside_the_file(result):
         "resize": "the whole image, bilinear with antialiasing; the aspect "
         "ratio is not kept",
     }
+    assert metadata["activation"] == "softmax"
     assert metadata["outputs"] == {
-        "probabilities": {"shape": [None, NUM_CLASSES], "dtype": "float32"},
+        "probabilities": {
+            "index": 0,
+            "shape": [None, NUM_CLASSES],
+            "dtype": "float32",
+        },
         "attention": {
+            "index": 1,
             "shape": [None, MAP_SIDE, MAP_SIDE],
             "dtype": "float32",
             "values": [0.0, 1.0],
@@ -177,7 +183,10 @@ def test_quantized(model, exported, tmp_path, form, quantization):
     outputs = FORMATS[form].load(small.path).run(images)
     expected = probabilities(model, images)
     assert np.abs(outputs["probabilities"] - expected).max() < 0.05
-    assert small.num_images + small.num_ties == len(images)
+    # Every fourth was kept from calibration, to judge by.
+    compared = 5 if quantization == "int8" else 20
+    assert small.num_images + small.num_ties == compared
+    assert small.num_calibrated == (15 if quantization == "int8" else 0)
     metadata = read_json(small)
     assert metadata["quantization"] == quantization
     is_whole = (form, quantization) == ("litert", "int8")

@@ -1,15 +1,19 @@
 """Checks of what `export` is asked for."""
 
 import difflib
+from collections.abc import Mapping
 from collections.abc import Sequence
+from collections.abc import Set
 from pathlib import Path
 from typing import Any
 
-import keras
+import numpy as np
 
+from keras_aib.checks import is_integer
 from keras_aib.export.conversion import FORMATS
 from keras_aib.export.deployed_model import OUTPUTS
 from keras_aib.export.export_format import ExportFormat
+from keras_aib.models.output_head import OutputHead
 
 
 def find_format(name: str | None, path: Path) -> ExportFormat:
@@ -85,13 +89,75 @@ def check_outputs(outputs: Sequence[str]) -> None:
         )
 
 
-def check_class_names(
-    class_names: Sequence[str] | None, model: keras.Model
-) -> None:
-    """Refuse another number of names than the model has classes."""
-    num_classes = model.outputs[0].shape[-1]
-    if class_names is not None and len(class_names) != num_classes:
+def check_batch_size(batch_size: int | None, fixed: int | None) -> None:
+    """Refuse another number of images than the model is made for."""
+    if None not in (batch_size, fixed) and batch_size != fixed:
         raise ValueError(
-            f"`class_names` must name the {num_classes} classes of model "
-            f"{model.name!r}. Received: {len(class_names)} names."
+            f"The model was built for {fixed} images a call. Received: "
+            f"batch_size={batch_size}. Leave it out, or build the model "
+            "without `batch_shape`."
         )
+
+
+def class_names_as_text(
+    class_names: Any, num_outputs: int, head: OutputHead | None
+) -> list[str] | None:
+    """Class names as JSON can hold them.
+
+    Args:
+        class_names: A list or array of strings, bytes or integers, in the
+            order of the model's outputs; `None` for none.
+        num_outputs: Number of outputs of the model.
+        head: What the model ends in, or `None` if that was not asked.
+
+    Raises:
+        TypeError: If it is no list, or holds something else.
+        ValueError: If names are missing, too many or repeated.
+    """
+    if class_names is None:
+        return None
+    if isinstance(class_names, str | bytes | Mapping | Set):
+        raise TypeError(
+            "`class_names` must be a list of names in the order of the "
+            f"outputs. Received: {type(class_names).__name__} {class_names!r}."
+        )
+    if hasattr(class_names, "__array__"):
+        class_names = np.asarray(class_names).tolist()
+    names = [_as_text(name) for name in class_names]
+    # One output that is right or not may be named, or both of its classes.
+    accepted = [num_outputs]
+    if head is not None and head.is_binary:
+        accepted.append(2)
+    if len(names) not in accepted:
+        raise ValueError(
+            f"`class_names` must name the {num_outputs} classes of the model, "
+            f"its outputs. Received: {len(names)} names."
+        )
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise ValueError(
+            "`class_names` must be different from each other. Received more "
+            f"than once: {repeated}."
+        )
+    return names
+
+
+def _as_text(name: Any) -> str:
+    if isinstance(name, bytes | str):
+        try:
+            return (
+                (name.decode() if isinstance(name, bytes) else name)
+                .encode()
+                .decode()
+            )
+        except UnicodeError:
+            raise ValueError(
+                "`class_names` must be text in UTF-8. Received: "
+                f"{name!r}. Decode it with the encoding that it has."
+            ) from None
+    if is_integer(name):
+        return str(int(name))
+    raise TypeError(
+        "`class_names` must hold strings, bytes or integers. Received: "
+        f"{name!r} of type {type(name).__name__}."
+    )

@@ -1,4 +1,4 @@
-"""One conversion, as it is asked for and as it came out."""
+"""One conversion: which format writes what, and where."""
 
 import contextlib
 import io
@@ -28,58 +28,55 @@ FORMATS: dict[str, ExportFormat] = {
 
 @dataclass(frozen=True)
 class Conversion:
-    """What to write, and what to try it on.
+    """What to write.
 
     Attributes:
         format: A key of `FORMATS`.
         quantization: One of the format's, or `None`.
         path: The file or folder to write.
-        batches: Pixels to run the file on when it is written.
-        representative_images: Pixels to calibrate int8 with.
+        calibration: Pixels to calibrate int8 with.
     """
 
     format: str
     quantization: str | None
     path: Path
-    batches: tuple[np.ndarray, ...]
-    representative_images: np.ndarray | None = None
+    calibration: np.ndarray | None = None
 
 
-@dataclass(frozen=True)
-class Converted:
-    """What the file, loaded by its runtime, made of the batches.
-
-    Attributes:
-        outputs: The outputs by name, for each batch.
-        operators: How often each operator occurs in the file.
-    """
-
-    outputs: list[dict[str, np.ndarray]]
-    operators: dict[str, int]
-
-
-def convert(deployed: keras.Model, conversion: Conversion) -> Converted:
-    """Write a file in this process, load it, and run it on the batches.
+def convert(deployed: keras.Model, conversion: Conversion) -> None:
+    """Write a file in this process.
 
     Args:
         deployed: What `deployed_model` made.
         conversion: What to write.
     """
-    file_format = FORMATS[conversion.format]
+    representative_batches = None
+    if conversion.calibration is not None:
+        # Images one by one, where the model is not made for more at once.
+        size = deployed.input_shape[0] or 1
+        representative_batches = in_batches(conversion.calibration, size)
     with quiet():
-        file_format.write(
+        FORMATS[conversion.format].write(
             deployed,
             conversion.path,
             conversion.quantization,
-            conversion.representative_images,
+            representative_batches,
         )
-        runtime = file_format.load(conversion.path)
-        _check_operators(runtime.operators)
-        outputs = [runtime.run(batch) for batch in conversion.batches]
-    return Converted(outputs, runtime.operators)
 
 
-def _check_operators(operators: dict[str, int]) -> None:
+def in_batches(array: np.ndarray, size: int) -> list[np.ndarray]:
+    """Batches of one size; the last is filled up with the first entries."""
+    whole = -(-len(array) // size) * size
+    filled = array[np.arange(whole) % len(array)]
+    return [filled[start : start + size] for start in range(0, whole, size)]
+
+
+def check_operators(operators: dict[str, int]) -> None:
+    """Refuse a file that gives something else at every call.
+
+    Raises:
+        ExportError: If an operator draws random numbers.
+    """
     drawing = [name for name in operators if RANDOM.search(name)]
     if drawing:
         raise ExportError(

@@ -6,7 +6,12 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_aib.checks import ImageSize
+from keras_aib.checks import check_image_size
 from keras_aib.models import AIBClassifier
+from keras_aib.models.output_head import PROBABILITIES
+from keras_aib.models.output_head import OutputHead
+from keras_aib.models.output_head import find_output_head
 
 ATTENTION_OUTPUTS = {
     "attention": "scores",
@@ -19,8 +24,9 @@ OUTPUTS = ("probabilities", "logits", *ATTENTION_OUTPUTS)
 def deployed_model(
     model: keras.Model,
     outputs: Sequence[str],
-    image_size: tuple[int, int] | None = None,
+    image_size: ImageSize | None = None,
     batch_size: int | None = None,
+    output_kind: str | None = None,
 ) -> keras.Model:
     """Trace `model` again, for inference and with outputs by name.
 
@@ -28,7 +34,9 @@ def deployed_model(
         model: An `AIBClassifier`, or any Keras classifier of images.
         outputs: Some of `OUTPUTS`.
         image_size: Height and width in pixels, for a model that takes any.
-        batch_size: Fixed number of images, or `None` for any.
+        batch_size: Fixed number of images, or `None` for any that the model
+            takes.
+        output_kind: As for `find_output_head`.
 
     Returns:
         A model from float32 pixels `images` `[batch, height, width,
@@ -39,13 +47,14 @@ def deployed_model(
         ValueError: If it was never built, has not one input of images and one
             output of classes, takes another image size, or lacks an output.
     """
-    check_model(model)
-    sides, channels_first = _find_image_size(model, image_size)
-    traced = keras.Model(model.inputs[0], _tensors(model, outputs))
+    sides = _find_image_size(model, image_size)
+    channels_first = is_channels_first(model)
+    tensors = _tensors(model, outputs, output_kind)
+    traced = keras.Model(model.inputs[0], tensors)
     channels = model.inputs[0].shape[1 if channels_first else -1]
     images = keras.Input(
         (*sides, channels),
-        batch_size=batch_size,
+        batch_size=batch_size or fixed_batch(model),
         dtype="float32",
         name="images",
     )
@@ -62,19 +71,19 @@ def deployed_model(
     return keras.Model(images, named, name=f"deployed_{model.name}")
 
 
-def check_model(model: Any) -> None:
-    """Refuse what is no built Keras classifier of images."""
+def check_model(model: Any) -> keras.Model:
+    """Refuse what is no built Keras classifier of images.
+
+    Returns:
+        `model`; one that is subclassed wrapped, so that its inputs are known.
+    """
     if not isinstance(model, keras.Model):
         raise TypeError(
             "`model` must be a Keras model, such as an AIBClassifier. "
             f"Received: {model!r} of type {type(model).__name__}."
         )
     if not getattr(model, "inputs", None):
-        raise ValueError(
-            f"Model {model.name!r} was never built, so it has no inputs yet. "
-            "Build it with the functional API (`keras.Model(inputs, "
-            "outputs)`), or give its `Sequential` a `keras.Input`."
-        )
+        model = _wrapped(model)
     if len(model.inputs) != 1 or len(model.inputs[0].shape) != 4:
         raise ValueError(
             "`model` must have one input, images [batch, height, width, "
@@ -87,22 +96,65 @@ def check_model(model: Any) -> None:
             f"{model.name!r} with outputs of shapes "
             f"{[tuple(tensor.shape) for tensor in model.outputs]}."
         )
+    return model
+
+
+def _wrapped(model: keras.Model) -> keras.Model:
+    """A subclassed model as a functional one of the shape it was built for."""
+    if not model.built or isinstance(model, keras.Sequential):
+        raise ValueError(
+            f"Model {model.name!r} was never built, so it has no inputs yet. "
+            "Build it with the functional API (`keras.Model(inputs, "
+            "outputs)`), or give its `Sequential` a `keras.Input`."
+        )
+    config: dict[str, Any] = model.get_build_config() or {}
+    shape = config.get("input_shape")
+    try:
+        inputs = keras.Input(tuple(shape or ())[1:])
+        wrapped = keras.Model(inputs, model(inputs), name=model.name)
+    except Exception as error:
+        raise ValueError(
+            f"Model {model.name!r} is a {type(model).__name__}, which is "
+            f"subclassed: Keras keeps no graph of it, and it could not be "
+            f"traced for inputs of shape {shape} ({type(error).__name__}: "
+            f"{error}). Wrap it: `x = keras.Input((height, width, channels)); "
+            "keras.Model(x, model(x))`."
+        ) from error
+    if loss := getattr(model, "loss", None):
+        # It may be all that tells what the outputs are.
+        wrapped.compile(loss=loss)
+    return wrapped
+
+
+def fixed_batch(model: keras.Model) -> int | None:
+    """Number of images that a model always takes, or `None` for any."""
+    if isinstance(model, keras.Sequential):
+        # Without an input of its own it keeps the first batch's size.
+        return None
+    return model.inputs[0].shape[0]
+
+
+def is_channels_first(model: keras.Model) -> bool:
+    """Whether a model takes images `[batch, channels, height, width]`."""
+    shape = model.inputs[0].shape
+    return shape[-1] not in (1, 3) and shape[1] in (1, 3)
 
 
 def _find_image_size(
-    model: keras.Model, image_size: tuple[int, int] | None
-) -> tuple[tuple[int, int], bool]:
-    """Height and width, and whether the model wants channels first."""
+    model: keras.Model, image_size: ImageSize | None
+) -> tuple[int, int]:
+    """Height and width that the file takes."""
     shape = tuple(model.inputs[0].shape)
-    channels_first = shape[-1] not in (1, 3) and shape[1] in (1, 3)
+    channels_first = is_channels_first(model)
     fixed = shape[2:] if channels_first else shape[1:3]
-    if image_size is None:
-        if None in fixed and isinstance(model, AIBClassifier):
-            # The preprocessor resizes to what the backbone takes.
-            inner = tuple(model.backbone.inputs[0].shape)
-            image_size = inner[2:] if channels_first else inner[1:3]
-        else:
-            image_size = fixed
+    if image_size is not None:
+        image_size = check_image_size(image_size)
+    elif None in fixed and isinstance(model, AIBClassifier):
+        # The preprocessor resizes to what the backbone takes.
+        inner = tuple(model.backbone.inputs[0].shape)
+        image_size = inner[2:] if channels_first else inner[1:3]
+    else:
+        image_size = fixed
     if None in image_size:
         raise ValueError(
             f"Model {model.name!r} takes images of any size, an exported file "
@@ -117,45 +169,41 @@ def _find_image_size(
             f"image_size={image_size}. Leave it out."
         )
     height, width = image_size
-    return (height, width), channels_first
+    return height, width
 
 
-def _tensors(model: keras.Model, outputs: Sequence[str]) -> dict[str, Any]:
+def find_head(
+    model: keras.Model, outputs: Sequence[str], output_kind: str | None
+) -> OutputHead | None:
+    """What the model ends in, if an output depends on it.
+
+    Raises:
+        ValueError: If nothing tells what it is, or it has no logits.
+    """
+    if output_kind is None and not {"probabilities", "logits"} & {*outputs}:
+        return None
+    head = find_output_head(model, output_kind)
+    if "logits" in outputs and head.kind in PROBABILITIES:
+        raise ValueError(
+            f"Model {model.name!r} ends in {head.activation}, so it has no "
+            "logits to export. Ask for 'probabilities'."
+        )
+    return head
+
+
+def _tensors(
+    model: keras.Model, outputs: Sequence[str], output_kind: str | None
+) -> dict[str, Any]:
+    head = find_head(model, outputs, output_kind)
     tensors = {}
     for name in outputs:
-        if name == "probabilities":
-            tensors[name] = _probabilities(model)
+        if name == "probabilities" and head is not None:
+            tensors[name] = head.probabilities(model.outputs[0])
         elif name == "logits":
-            tensors[name] = _logits(model)
+            tensors[name] = ops.cast(model.outputs[0], "float32")
         else:
             tensors[name] = _attention(model, name)
     return tensors
-
-
-def _activation(model: keras.Model) -> Any:
-    """The activation of the model's output; linear if nothing tells."""
-    owner = model if isinstance(model, AIBClassifier) else model.layers[-1]
-    activation = getattr(owner, "activation", keras.activations.linear)
-    if isinstance(owner, keras.layers.Softmax):
-        activation = keras.activations.softmax
-    return activation
-
-
-def _probabilities(model: keras.Model) -> Any:
-    tensor = ops.cast(model.outputs[0], "float32")
-    if _activation(model) is keras.activations.linear:
-        return ops.softmax(tensor)
-    return tensor
-
-
-def _logits(model: keras.Model) -> Any:
-    activation = _activation(model)
-    if activation is not keras.activations.linear:
-        raise ValueError(
-            f"Model {model.name!r} ends in {activation.__name__}, so it has "
-            "no logits to export. Ask for 'probabilities'."
-        )
-    return ops.cast(model.outputs[0], "float32")
 
 
 def _attention(model: keras.Model, name: str) -> Any:

@@ -1,30 +1,17 @@
 """What every file format can do."""
 
 import abc
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
 import keras
 import numpy as np
 
+from keras_aib.export.runtimes import LOADERS
+from keras_aib.export.runtimes import Runtime
 from keras_aib.requirements import is_installed
 from keras_aib.requirements import missing_package
-
-
-@dataclass(frozen=True)
-class Runtime:
-    """An exported file, loaded by its own runtime.
-
-    Attributes:
-        run: From pixels `[batch, height, width, channels]`, floats 0..255, to
-            the outputs by name.
-        operators: How often each operator occurs in the file.
-    """
-
-    run: Callable[[np.ndarray], dict[str, np.ndarray]]
-    operators: dict[str, int]
 
 
 class ExportFormat(abc.ABC):
@@ -51,11 +38,18 @@ class ExportFormat(abc.ABC):
         deployed: keras.Model,
         path: Path,
         quantization: str | None,
-        representative_images: np.ndarray | None,
+        representative_batches: Sequence[np.ndarray] | None,
     ) -> None:
-        """Write `deployed`, as `deployed_model` makes it, to `path`."""
+        """Write a model.
 
-    @abc.abstractmethod
+        Args:
+            deployed: What `deployed_model` made.
+            path: Where to.
+            quantization: One of `quantizations`, or `None`.
+            representative_batches: Pixels to calibrate int8 with, each of a
+                size that the model takes; `None` for other quantizations.
+        """
+
     def load(self, path: Path, num_threads: int = 1) -> Runtime:
         """Load a file in the format's own runtime.
 
@@ -64,13 +58,14 @@ class ExportFormat(abc.ABC):
             num_threads: Threads to run it on; a SavedModel runs on those of
                 the TensorFlow that is running.
         """
+        return LOADERS[self.name](path, num_threads)
 
     def can_write(self, backend: str, quantization: str | None) -> bool:
         """Whether a backend needs no other to write this."""
         return backend in self.backends
 
     def files(self, path: Path) -> tuple[Path, ...]:
-        """Everything that belongs to a file, the file itself last."""
+        """Everything that an export writes, what users open last."""
         return (self.metadata_path(path), path)
 
     def metadata_path(self, path: Path) -> Path:

@@ -21,9 +21,16 @@ class ExportResult:
         max_difference: Largest absolute difference of each output.
         mean_difference: Mean absolute difference of each output.
         agreement: Share of the images that file and model put in the same
-            class; `None` where classes are not among the outputs.
+            class, or of the labels on which they agree; `None` where classes
+            are not among the outputs.
+        total_variation: Half the sum of the differences of an image's
+            probabilities, where labels are independent the largest difference:
+            the mean over the images.
         num_ties: Images left out of the comparison, because a score half way
             between two anchors fell to the other one.
+        num_calibrated: Images that int8 was calibrated with; the others were
+            compared on.
+        compute_dtype: What the model computes in. The file does in float32.
         operators: How often each operator occurs in the file.
 
     Example:
@@ -57,16 +64,25 @@ class ExportResult:
     max_difference: dict[str, float]
     mean_difference: dict[str, float]
     agreement: float | None = None
+    total_variation: float | None = None
     num_ties: int = 0
+    num_calibrated: int = 0
+    compute_dtype: str = "float32"
     operators: dict[str, int] = field(default_factory=dict, repr=False)
 
     def __str__(self) -> str:
         kind = self.format
         if self.quantization is not None:
             kind += f", {self.quantization}"
+        unseen = ""
+        if self.num_calibrated:
+            unseen = (
+                f" that calibration, with {self.num_calibrated} others, did "
+                "not see"
+            )
         lines = [
             f"{self.path}: {kind}, {self.size / 1e6:.1f} MB, by {self.route}",
-            f"compared with the model on {self.num_images} images:",
+            f"compared with the model on {self.num_images} images{unseen}:",
         ]
         lines += [
             f"  {name}: largest difference {largest:.1e}, "
@@ -75,8 +91,15 @@ class ExportResult:
         ]
         if self.agreement is not None:
             lines.append(f"  same class for {self.agreement:.1%} of them")
+        if self.total_variation is not None:
+            lines.append(f"  total variation {self.total_variation:.1e}")
         if self.num_ties:
             lines.append(f"  {self.num_ties} more left out for tied scores")
+        if self.compute_dtype != "float32":
+            lines.append(
+                f"  the model computes in {self.compute_dtype}, the file in "
+                "float32: hence the difference"
+            )
         lines.append(
             f"{sum(self.operators.values())} operators of "
             f"{len(self.operators)} kinds"

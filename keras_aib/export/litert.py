@@ -1,18 +1,15 @@
 """LiteRT, the former TensorFlow Lite: for phones and small devices."""
 
 import functools
-from collections import Counter
 from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
-from keras_aib.export.export_error import ExportError
 from keras_aib.export.export_format import ExportFormat
-from keras_aib.export.export_format import Runtime
-from keras_aib.export.saved_model import SIGNATURE
 
 
 class LiteRT(ExportFormat):
@@ -28,7 +25,7 @@ class LiteRT(ExportFormat):
         deployed: keras.Model,
         path: Path,
         quantization: str | None,
-        representative_images: np.ndarray | None,
+        representative_batches: Sequence[np.ndarray] | None,
     ) -> None:
         import tensorflow as tf
 
@@ -39,10 +36,10 @@ class LiteRT(ExportFormat):
             options["optimizations"] = [tf.lite.Optimize.DEFAULT]
         if quantization == "float16":
             target["supported_types"] = [tf.float16]
-        if representative_images is not None:
+        if representative_batches is not None:
             operators = tf.lite.OpsSet.TFLITE_BUILTINS_INT8
             options["representative_dataset"] = functools.partial(
-                _one_by_one, representative_images
+                _as_arguments, representative_batches
             )
             options["inference_input_type"] = tf.uint8
         # Without TensorFlow's own operators, which a phone does not have.
@@ -54,37 +51,37 @@ class LiteRT(ExportFormat):
             target_spec=target,
             **options,
         )
-
-    def load(self, path: Path, num_threads: int = 1) -> Runtime:
-        from ai_edge_litert.interpreter import Interpreter
-
-        interpreter = Interpreter(str(path), num_threads=num_threads)
-        # The only list of a file's operators that the runtime offers.
-        operators = Counter(
-            details["op_name"] for details in interpreter._get_ops_details()
-        )
-        foreign = sorted(name for name in operators if name.startswith("Flex"))
-        if foreign:
-            raise ExportError(
-                f"the file needs TensorFlow's own operators {foreign}, which "
-                "LiteRT does not have"
-            )
-        runner = interpreter.get_signature_runner(SIGNATURE)
-        dtype = runner.get_input_details()["images"]["dtype"]
-
-        def run(images: np.ndarray) -> dict[str, np.ndarray]:
-            if dtype == np.uint8:
-                images = np.rint(images)
-            return runner(images=images.astype(dtype))
-
-        return Runtime(run, dict(operators))
+        _order_outputs(path, list(deployed.output))
 
 
-def _one_by_one(images: np.ndarray) -> Iterator[list[np.ndarray]]:
-    for index, image in enumerate(images):
+def _as_arguments(batches: Sequence[np.ndarray]) -> Iterator[list[np.ndarray]]:
+    for index, batch in enumerate(batches):
         if index == 0:
             # The range that is seen here becomes that of uint8. With a black
             # and a white value in it, uint8 pixels mean what they say.
-            image = image.copy()
-            image.flat[:2] = 0.0, 255.0
-        yield [image[None]]
+            batch = batch.copy()
+            batch.flat[:2] = 0.0, 255.0
+        yield [batch]
+
+
+def _order_outputs(path: Path, names: Sequence[str]) -> None:
+    """Bring the outputs, which TensorFlow sorts by name, into an order.
+
+    Many programs take the first output for the classes. The signature finds
+    its tensors by their index, so that only one list of the file changes.
+    """
+    from ai_edge_litert.schema_py_generated import Model
+
+    content = bytearray(path.read_bytes())
+    model = Model.GetRootAs(content)
+    signature = model.SignatureDefs(0)
+    tensors = {
+        output.Name().decode(): output.TensorIndex()
+        for output in map(signature.Outputs, range(signature.OutputsLength()))
+    }
+    ordered = [tensors[name] for name in names]
+    # A view of the file's bytes.
+    outputs = model.Subgraphs(signature.SubgraphIndex()).OutputsAsNumpy()
+    if sorted(outputs) == sorted(ordered):
+        outputs[:] = ordered
+        path.write_bytes(content)

@@ -10,6 +10,7 @@ import numpy as np
 
 from keras_aib._version import __version__
 from keras_aib.export.parity import Parity
+from keras_aib.models.output_head import OutputHead
 
 RESIZE = (
     "the whole image, bilinear with antialiasing; the aspect ratio is not kept"
@@ -22,8 +23,10 @@ def describe(
     format_name: str,
     quantization: str | None,
     class_names: Sequence[str] | None,
+    head: OutputHead | None,
     parity: Parity,
     anchors: np.ndarray | None,
+    output_names: Sequence[str],
 ) -> dict[str, Any]:
     """Everything about an exported file, ready for JSON.
 
@@ -33,13 +36,19 @@ def describe(
         format_name: Name of the format.
         quantization: What it was quantized to, or `None`.
         class_names: Names of the classes, or `None`.
+        head: What the model ends in, or `None` if no output depends on it.
         parity: How file and model compare.
         anchors: The values that the scores can take, or `None` for any.
+        output_names: The outputs in the order that the file has them.
     """
     whole = (format_name, quantization) == ("litert", "int8")
     outputs: dict[str, dict[str, Any]] = {}
-    for name, tensor in deployed.output.items():
-        outputs[name] = {"shape": list(tensor.shape), "dtype": "float32"}
+    for index, name in enumerate(output_names):
+        outputs[name] = {
+            "index": index,
+            "shape": list(deployed.output[name].shape),
+            "dtype": "float32",
+        }
         if name in ("attention", "attention_mean"):
             outputs[name]["values"] = _score_range(name, anchors)
     return {
@@ -58,12 +67,14 @@ def describe(
         },
         "preprocessing": "in the file",
         "outputs": outputs,
+        "activation": None if head is None else head.activation,
         "class_names": None if class_names is None else list(class_names),
         "parity": {
             "num_images": parity.num_images,
             "max_difference": parity.max_difference,
             "mean_difference": parity.mean_difference,
             "agreement": parity.agreement,
+            "total_variation": parity.total_variation,
         },
     }
 

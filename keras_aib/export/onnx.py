@@ -3,17 +3,15 @@
 import contextlib
 import functools
 import tempfile
-from collections import Counter
 from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
-from keras_aib.export.export_error import ExportError
 from keras_aib.export.export_format import ExportFormat
-from keras_aib.export.export_format import Runtime
 
 OPSET = 18
 
@@ -40,42 +38,15 @@ class Onnx(ExportFormat):
         deployed: keras.Model,
         path: Path,
         quantization: str | None,
-        representative_images: np.ndarray | None,
+        representative_batches: Sequence[np.ndarray] | None,
     ) -> None:
-        if representative_images is None:
+        if representative_batches is None:
             _convert(deployed, path)
             return
         with tempfile.TemporaryDirectory(dir=path.parent) as folder:
             full = Path(folder, "full.onnx")
             _convert(deployed, full)
-            _quantize(full, path, representative_images)
-
-    def load(self, path: Path, num_threads: int = 1) -> Runtime:
-        import onnx
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = num_threads
-        # Only errors: it warns about every constant that it does not need.
-        options.log_severity_level = 3
-        session = onnxruntime.InferenceSession(
-            str(path), options, providers=["CPUExecutionProvider"]
-        )
-        names = [output.name for output in session.get_outputs()]
-
-        def run(images: np.ndarray) -> dict[str, np.ndarray]:
-            outputs = session.run(names, {"images": images})
-            return dict(zip(names, outputs, strict=True))
-
-        model = onnx.load(str(path), load_external_data=False)
-        nodes = _all_nodes(model.graph)
-        foreign = {node.domain for node in nodes} - {"", "ai.onnx"}
-        if foreign:
-            raise ExportError(
-                f"the file needs operators of {sorted(foreign)}, which not "
-                "every ONNX runtime has"
-            )
-        return Runtime(run, dict(Counter(node.op_type for node in nodes)))
+            _quantize(full, path, representative_batches)
 
 
 def _convert(deployed: keras.Model, path: Path) -> None:
@@ -190,7 +161,7 @@ def _rename(graph: Any, inputs: list[str], outputs: list[str]) -> None:
 
 
 def _quantize(
-    full: Path, path: Path, representative_images: np.ndarray
+    full: Path, path: Path, representative_batches: Sequence[np.ndarray]
 ) -> None:
     from onnxruntime import quantization
 
@@ -201,11 +172,11 @@ def _quantize(
 
     class Reader(quantization.CalibrationDataReader):
         def __init__(self) -> None:
-            self.images = iter(representative_images)
+            self.batches = iter(representative_batches)
 
         def get_next(self) -> dict[str, np.ndarray] | None:
-            image = next(self.images, None)
-            return None if image is None else {"images": image[None]}
+            batch = next(self.batches, None)
+            return None if batch is None else {"images": batch}
 
     quantization.quantize_static(
         str(prepared),
@@ -216,14 +187,3 @@ def _quantize(
         activation_type=quantization.QuantType.QUInt8,
         weight_type=quantization.QuantType.QInt8,
     )
-
-
-def _all_nodes(graph: Any) -> list[Any]:
-    """The nodes of a graph and of the graphs inside them."""
-    nodes = []
-    for node in graph.node:
-        nodes.append(node)
-        for attribute in node.attribute:
-            for inner in (attribute.g, *attribute.graphs):
-                nodes += _all_nodes(inner)
-    return nodes

@@ -1,14 +1,13 @@
 """OpenVINO: for Intel's processors."""
 
 import tempfile
-from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import keras
 import numpy as np
 
 from keras_aib.export.export_format import ExportFormat
-from keras_aib.export.export_format import Runtime
 from keras_aib.export.onnx import Onnx
 
 
@@ -26,7 +25,7 @@ class OpenVino(ExportFormat):
         deployed: keras.Model,
         path: Path,
         quantization: str | None,
-        representative_images: np.ndarray | None,
+        representative_batches: Sequence[np.ndarray] | None,
     ) -> None:
         import openvino
 
@@ -41,24 +40,6 @@ class OpenVino(ExportFormat):
                 path,
                 compress_to_fp16=quantization == "float16",
             )
-
-    def load(self, path: Path, num_threads: int = 1) -> Runtime:
-        import openvino
-
-        model = openvino.Core().read_model(path)
-        options = {
-            "INFERENCE_PRECISION_HINT": "f32",
-            "INFERENCE_NUM_THREADS": num_threads,
-        }
-        compiled = openvino.compile_model(model, "CPU", options)
-        names = [output.get_any_name() for output in compiled.outputs]
-
-        def run(images: np.ndarray) -> dict[str, np.ndarray]:
-            outputs = compiled({"images": images})
-            return {name: np.array(outputs[name]) for name in names}
-
-        operators = Counter(node.get_type_name() for node in model.get_ops())
-        return Runtime(run, dict(operators))
 
     def files(self, path: Path) -> tuple[Path, ...]:
         weights = path.with_suffix(".bin")

@@ -8,7 +8,6 @@ import keras
 
 from keras_aib.export.conversion import FORMATS
 from keras_aib.export.conversion import Conversion
-from keras_aib.export.conversion import Converted
 from keras_aib.export.conversion import convert
 from keras_aib.export.export_format import ExportFormat
 from keras_aib.export.tensorflow_process import convert_with_tensorflow
@@ -24,12 +23,12 @@ class Route:
 
     Attributes:
         name: What to call it before a user.
-        convert: From model, deployed model, its options and the conversion to
-            what came out.
+        convert: Takes model, deployed model, its options and the conversion,
+            and writes the file.
     """
 
     name: str
-    convert: Callable[..., Converted]
+    convert: Callable[..., None]
 
 
 def find_routes(
@@ -77,8 +76,8 @@ def _convert_here(
     deployed: keras.Model,
     options: dict[str, Any],
     conversion: Conversion,
-) -> Converted:
-    return convert(deployed, conversion)
+) -> None:
+    convert(deployed, conversion)
 
 
 def _convert_elsewhere(
@@ -86,5 +85,5 @@ def _convert_elsewhere(
     deployed: keras.Model,
     options: dict[str, Any],
     conversion: Conversion,
-) -> Converted:
-    return convert_with_tensorflow(model, options, conversion)
+) -> None:
+    convert_with_tensorflow(model, options, conversion)

@@ -1,17 +1,14 @@
 """TensorFlow's SavedModel: for TF Serving, and what LiteRT is made from."""
 
 import functools
-from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
 
 from keras_aib.export.export_format import ExportFormat
-from keras_aib.export.export_format import Runtime
-
-SIGNATURE = "serving_default"
+from keras_aib.export.runtimes import SIGNATURE
 
 
 class SavedModel(ExportFormat):
@@ -25,7 +22,7 @@ class SavedModel(ExportFormat):
         deployed: keras.Model,
         path: Path,
         quantization: str | None,
-        representative_images: np.ndarray | None,
+        representative_batches: Sequence[np.ndarray] | None,
     ) -> None:
         import tensorflow as tf
 
@@ -40,25 +37,14 @@ class SavedModel(ExportFormat):
         module.used_variables = list(serve.graph.variables)
         tf.saved_model.save(module, str(path), signatures={SIGNATURE: serve})
 
-    def load(self, path: Path, num_threads: int = 1) -> Runtime:
-        import tensorflow as tf
-
-        loaded = tf.saved_model.load(str(path))
-        signature = loaded.signatures[SIGNATURE]
-
-        # The signature does not keep the model alive that owns its variables.
-        def run(images: np.ndarray, owner: Any = loaded) -> dict[str, Any]:
-            outputs = signature(images=tf.constant(images))
-            return {name: value.numpy() for name, value in outputs.items()}
-
-        graph = signature.graph.as_graph_def()
-        nodes = [*graph.node]
-        for function in graph.library.function:
-            nodes += function.node_def
-        return Runtime(run, dict(Counter(node.op for node in nodes)))
-
     def files(self, path: Path) -> tuple[Path, ...]:
-        return (path,)
+        # By name: beside them stand labels, assets and other versions.
+        return (
+            self.metadata_path(path),
+            path / "fingerprint.pb",
+            *sorted((path / "variables").glob("variables.*")),
+            path / "saved_model.pb",
+        )
 
     def metadata_path(self, path: Path) -> Path:
         return path / "keras_aib.json"

@@ -6,11 +6,9 @@ For backends that cannot write a format themselves. The model goes over as a
 
 import importlib.util
 import json
-import os
-import subprocess
+import re
 import sys
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +16,17 @@ import keras
 import numpy as np
 
 from keras_aib.export.conversion import Conversion
-from keras_aib.export.conversion import Converted
 from keras_aib.export.conversion import convert
 from keras_aib.export.deployed_model import deployed_model
 from keras_aib.export.export_error import ExportError
+from keras_aib.export.other_process import run_python
+from keras_aib.export.single_precision import unregistered_classes
 
 MODEL_FILE = "model.keras"
 REQUEST_FILE = "request.json"
-ARRAYS_FILE = "arrays.npz"
+CALIBRATION_FILE = "calibration.npy"
 RESULT_FILE = "result.json"
-OUTPUTS_FILE = "outputs.npz"
-LAST_LINES = 5
+ENVIRONMENT = {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
 
 
 def has_tensorflow() -> bool:
@@ -38,7 +36,7 @@ def has_tensorflow() -> bool:
 
 def convert_with_tensorflow(
     model: keras.Model, options: dict[str, Any], conversion: Conversion
-) -> Converted:
+) -> None:
     """As `convert`, in another process that has TensorFlow for its backend.
 
     Args:
@@ -59,70 +57,53 @@ def convert_with_tensorflow(
             "path": str(conversion.path.absolute()),
         }
         (folder / REQUEST_FILE).write_text(json.dumps(request))
-        arrays = _numbered(conversion.batches)
-        if conversion.representative_images is not None:
-            arrays["representative"] = conversion.representative_images
-        np.savez(folder / ARRAYS_FILE, **arrays)
-        _run(folder)
-        operators = json.loads((folder / RESULT_FILE).read_text())
-        with np.load(folder / OUTPUTS_FILE, allow_pickle=False) as stored:
-            outputs = [
-                {name: stored[f"{index}/{name}"] for name in options["outputs"]}
-                for index in range(len(conversion.batches))
-            ]
-    return Converted(outputs, operators)
+        if conversion.calibration is not None:
+            np.save(folder / CALIBRATION_FILE, conversion.calibration)
+        run_python("the process", __name__, folder, ENVIRONMENT)
+        error = json.loads((folder / RESULT_FILE).read_text("utf-8"))["error"]
+    if error is not None:
+        raise ExportError(_explained(error, model))
 
 
-def _numbered(batches: Sequence[np.ndarray]) -> dict[str, Any]:
-    return {f"batch_{index}": batch for index, batch in enumerate(batches)}
-
-
-def _run(folder: Path) -> None:
-    environment = {
-        **os.environ,
-        "KERAS_BACKEND": "tensorflow",
-        "TF_CPP_MIN_LOG_LEVEL": "3",
-    }
-    finished = subprocess.run(
-        [sys.executable, "-m", __name__, str(folder)],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
+def _explained(error: str, model: keras.Model) -> str:
+    """What the other process says, with a remedy where a class is missing."""
+    unknown = re.search(r"Could not locate (?:class|function) '([^']+)'", error)
+    if unknown is None:
+        return error
+    classes = unregistered_classes(model)
+    found = classes.get(unknown[1])
+    place = f" of {found.__module__!r}" if found is not None else ""
+    return (
+        f"{unknown[1]!r}{place}, a part of the model, is not known in that "
+        "process. Put it into a module of its own, which can be imported, "
+        "and decorate it with `@keras.saving.register_keras_serializable()`"
     )
-    if finished.returncode:
-        lines = finished.stderr.strip().splitlines()[-LAST_LINES:]
-        raise ExportError(
-            "TensorFlow, in a process of its own, ended with exit code "
-            f"{finished.returncode}: " + "\n".join(lines)
-        )
 
 
 def main(folder: Path) -> None:
     """The other process: do what the request in `folder` asks for."""
     request = json.loads((folder / REQUEST_FILE).read_text())
-    with np.load(folder / ARRAYS_FILE, allow_pickle=False) as stored:
-        arrays = dict(stored)
-    representative = arrays.pop("representative", None)
-    batches = tuple(arrays[f"batch_{index}"] for index in range(len(arrays)))
-    model = keras.saving.load_model(folder / MODEL_FILE, compile=False)
-    converted = convert(
-        deployed_model(model, **request["options"]),
-        Conversion(
-            request["format"],
-            request["quantization"],
-            Path(request["path"]),
-            batches,
-            representative,
-        ),
-    )
-    outputs: dict[str, Any] = {
-        f"{index}/{name}": array
-        for index, named in enumerate(converted.outputs)
-        for name, array in named.items()
-    }
-    np.savez(folder / OUTPUTS_FILE, **outputs)
-    (folder / RESULT_FILE).write_text(json.dumps(converted.operators))
+    calibration = None
+    if (folder / CALIBRATION_FILE).exists():
+        calibration = np.load(folder / CALIBRATION_FILE, allow_pickle=False)
+    error = None
+    try:
+        # The model is that of the process that asks.
+        model = keras.saving.load_model(
+            folder / MODEL_FILE, compile=False, safe_mode=False
+        )
+        convert(
+            deployed_model(model, **request["options"]),
+            Conversion(
+                request["format"],
+                request["quantization"],
+                Path(request["path"]),
+                calibration,
+            ),
+        )
+    except Exception as caught:
+        error = f"{type(caught).__name__}: {caught}"
+    (folder / RESULT_FILE).write_text(json.dumps({"error": error}), "utf-8")
 
 
 if __name__ == "__main__":
