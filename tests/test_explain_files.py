@@ -59,18 +59,34 @@ def test_every_name_that_a_file_can_have(model, tmp_path):
     (photos / os.fsdecode(b"torn\xe9.png")).write_bytes(b"")
     result = explain(model, photos, output)
     assert f"{len(NAMES)} images" in result.output
-    assert r"Not readable: torn\xe9.png" in result.stderr
+    assert r"Not readable: torn\udce9.png: Pillow cannot" in result.stderr
     overlays = [x for x in (output / "overlays").rglob("*") if x.is_file()]
     assert len(overlays) == len(NAMES)
     for name in ("a.jpg.png", "a.png.png", "a.jpg.png.png", "b/a.jpg.png"):
         assert output / "overlays" / name in overlays
     page = (output / "index.html").read_text(encoding="utf-8")
-    for name in (LONG, r"caf\xe9.png", "#1 100%.png", "q?&#x27;&quot;.png"):
+    for name in (LONG, r"caf\udce9.png", "#1 100%.png", "q?&#x27;&quot;.png"):
         assert f"<td>{name}</td>" in page
     # An earlier call's are replaced.
     explain(model, photos, output)
     again = [x for x in (output / "overlays").rglob("*") if x.is_file()]
     assert sorted(again) == sorted(overlays)
+
+
+def test_what_is_left_out_is_said_once(model, tmp_path):
+    photos = put(tmp_path / "photos", "1.png", "2.png")
+    for name in ("notes.txt", "raw.xyz", "torn.png"):
+        (photos / name).write_bytes(b"")
+    wide = Image.new("L", (16384, 12288))
+    wide.save(photos / "phone_200MP.jpg")
+    output = tmp_path / "maps"
+    result = explain(model, photos, output, "--method", "iba")
+    assert "3 images:" in result.output
+    page = (output / "index.html").read_text()
+    for said in ("left out: .txt (1), .xyz (1)", "not in the statistics"):
+        assert result.stderr.count(said) == 1
+        assert page.count(said) == 1
+    assert "torn.png: " in page
 
 
 def test_long_names_stay_apart(tmp_path):

@@ -78,6 +78,8 @@ BINARY = keras.losses.BinaryCrossentropy(from_logits=True)
         ({"activation": "softmax"}, (), {0: SOFTMAX[0]}),
         ({"activation": "sigmoid"}, (), dict(enumerate(SIGMOIDS[:2]))),
         ({"loss": BINARY}, (), dict(enumerate(SIGMOIDS[:2]))),
+        ({"num_outputs": 1}, (), {1: SIGMOIDS[0]}),
+        ({"num_outputs": 1, "activation": "sigmoid"}, (), {1: SIGMOIDS[0]}),
         (
             {},
             ("--output-kind", "label_logits"),

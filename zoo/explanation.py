@@ -1,6 +1,7 @@
 """A folder of photos in; overlays, and a page that shows them, out."""
 
 import os
+import warnings
 from collections.abc import Iterator
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,15 +11,22 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from keras_aib.data.decoding import read_image
+from keras_aib.data.decoding import UnreadableImageError
+from keras_aib.data.decoding import find_failure
+from keras_aib.data.decoding import open_image
+from keras_aib.data.decoding import printable
 from keras_aib.data.decoding import require_pillow
-from keras_aib.data.folder import find_images
+from keras_aib.data.image_files import FolderContent
+from keras_aib.data.image_files import describe_suffixes
+from keras_aib.data.image_reader import ImageReader
 from keras_aib.explanation_index import Explanation
 from keras_aib.explanation_index import ExplanationIndex
 from keras_aib.files import check_local
 from keras_aib.fill_up import fill_up
+from keras_aib.models.output_head import OutputHead
 from keras_aib.models.output_head import find_output_head
 from keras_aib.visualization import overlay_attention
+from keras_aib.zoo.found_maps import FoundMaps
 from keras_aib.zoo.map_kind import MapKind
 from keras_aib.zoo.overlay_folder import OverlayFolder
 
@@ -89,6 +97,7 @@ def explain_folder(
     index = ExplanationIndex(
         f"{HEADLINE} {printable(directory.resolve().name)}", maps.name
     )
+    reader = ImageReader()
     num_images = 0
     unreadable: list[str] = []
     for start in range(0, len(paths), batch_size):
@@ -98,33 +107,29 @@ def explain_folder(
                 paths[start : start + batch_size],
                 image_size,
                 unreadable,
+                reader,
             )
         )
         if not batch:
             continue
         images = np.stack([pixels for _, pixels, _ in batch])
-        for (name, _, photo), one_map, probabilities in zip(
-            batch,
-            maps.explain(images),
-            head.class_probabilities(_predict(model, images, batch_size)),
-            strict=True,
+        found = maps.explain(images)
+        said = _said(model, head, images, found, class_names, batch_size)
+        for (name, _, photo), one_map, note, (first, *others) in zip(
+            batch, found.maps, found.notes, said, strict=True
         ):
             overlay = overlay_attention(
                 photo, one_map, scale=scale, data_format="channels_last"
             )
             overlays.write(name, overlay)
-            first, *others = _by_probability(probabilities, class_names)
-            if not head.is_multi_label or head.is_binary:
-                # Of classes one is right, of labels any number.
-                others = []
             index.add(
                 Explanation(
                     printable(name),
                     photo,
                     overlay,
                     *first,
-                    note=maps.describe(one_map),
-                    others=[label for label in others if label[1] > THRESHOLD],
+                    note=note,
+                    others=others,
                 )
             )
         num_images += len(batch)
@@ -168,7 +173,15 @@ def find_images_to_explain(directory: Path, output: Path) -> list[Path]:
                 f"The output {target} lies in {directory}, and would be taken "
                 "for images to explain the next time. Choose another folder."
             )
-    paths = find_images(directory)
+    content = FolderContent(directory)
+    paths = content.images
+    if content.others:
+        warnings.warn(
+            f"{content.others.total()} files in {directory} have endings of "
+            "no image that Pillow reads, and are left out: "
+            f"{describe_suffixes(content.others)}.",
+            stacklevel=2,
+        )
     if not paths:
         raise ValueError(f"There are no images in {directory}.")
     if not ExplanationIndex.may_write(output / INDEX_FILE):
@@ -187,38 +200,43 @@ def _read(
     paths: Sequence[Path],
     image_size: tuple[int, int],
     unreadable: list[str],
+    reader: ImageReader,
 ) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
     """Name, pixels for the model and pixels to look at of each image."""
     for path in paths:
         name = path.relative_to(directory).as_posix()
-        # Pillow raises whatever its decoders raise for a damaged file.
         try:
-            with path.open("rb") as file:
-                photo = read_image(file, _shown_size(file))
-                file.seek(0)
-                pixels = read_image(file, image_size)
-        except Exception as error:
-            unreadable.append(f"{printable(name)}: {error}")
+            photo, pixels = _read_one(reader, path, name, image_size)
+        except UnreadableImageError as error:
+            reason, remedy = error.failure
+            unreadable.append(f"{printable(name)}: {reason}. {remedy}")
             continue
         yield name, pixels.astype("float32"), photo
 
 
-def _predict(
-    model: keras.Model, images: np.ndarray, batch_size: int
-) -> np.ndarray:
-    # Compiled for one size.
-    filled = fill_up(images, batch_size)
-    outputs = model.predict(filled, batch_size=batch_size, verbose=0)
-    return outputs[: len(images)]
+def _read_one(
+    reader: ImageReader, path: Path, name: str, image_size: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray]:
+    # Opened once; for the model it is decoded as it was in training. Pillow
+    # raises whatever its decoders raise for a damaged file.
+    try:
+        with path.open("rb") as file:
+            photo = reader.read(name, file, _shown_size(file))
+            file.seek(0)
+            return photo, reader.read(name, file, image_size)
+    except UnreadableImageError:
+        raise
+    except Exception as error:
+        raise UnreadableImageError(name, find_failure(error)) from error
 
 
 def _shown_size(file: IO[bytes]) -> tuple[int, int]:
+    """Height and width to show an image at, upright."""
     from PIL import ExifTags
-    from PIL import Image
 
-    with Image.open(file) as image:
-        width, height = image.size
-        orientation = image.getexif().get(ExifTags.Base.Orientation)
+    image = open_image(file)
+    width, height = image.size
+    orientation = image.getexif().get(ExifTags.Base.Orientation)
     file.seek(0)
     if orientation in ROTATED_BY_A_QUARTER:
         width, height = height, width
@@ -226,16 +244,31 @@ def _shown_size(file: IO[bytes]) -> tuple[int, int]:
     return max(1, round(height * factor)), max(1, round(width * factor))
 
 
-def _by_probability(
-    probabilities: np.ndarray, class_names: Sequence[str] | None
-) -> list[tuple[str, float]]:
+def _said(
+    model: keras.Model,
+    head: OutputHead,
+    images: np.ndarray,
+    found: FoundMaps,
+    class_names: Sequence[str] | None,
+    batch_size: int,
+) -> list[list[tuple[str, float]]]:
+    """For each image classes or labels and probabilities, falling."""
     names = [str(name) for name in class_names or ()]
-    if len(names) != len(probabilities):
-        names = [str(index) for index in range(len(probabilities))]
-    order = np.argsort(-probabilities, kind="stable")
-    return [(names[index], float(probabilities[index])) for index in order]
-
-
-def printable(name: str) -> str:
-    """A name with escapes where its bytes are no text."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
+    if len(names) != head.num_classes:
+        names = [str(index) for index in range(head.num_classes)]
+    # Of classes one is right, of labels any number.
+    has_one = not head.is_multi_label or head.is_binary
+    if has_one and found.predicted is not None:
+        return [[(names[index], share)] for index, share in found.predicted]
+    # Compiled for one size.
+    filled = fill_up(images, batch_size)
+    outputs = model.predict(filled, batch_size=batch_size, verbose=0)
+    said = []
+    for row in head.class_probabilities(outputs[: len(images)]):
+        order = np.argsort(-row, kind="stable")
+        pairs = [(names[index], float(row[index])) for index in order]
+        others = [] if has_one else pairs[1:]
+        said.append(
+            [pairs[0], *(pair for pair in others if pair[1] > THRESHOLD)]
+        )
+    return said

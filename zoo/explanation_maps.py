@@ -1,6 +1,7 @@
 """Maps for a folder of images: attention, or bits by a bottleneck."""
 
 import os
+import warnings
 from collections.abc import Iterator
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,10 +15,13 @@ from keras_aib.attribution import IBA
 from keras_aib.attribution import CoIBA
 from keras_aib.attribution import FeatureStatistics
 from keras_aib.attribution import estimate_statistics
-from keras_aib.data.decoding import read_image
-from keras_aib.data.folder import find_images
+from keras_aib.data.decoding import UnreadableImageError
+from keras_aib.data.decoding import printable
+from keras_aib.data.image_files import find_images
+from keras_aib.data.image_reader import ImageReader
 from keras_aib.fill_up import fill_up
 from keras_aib.models import AIBClassifier
+from keras_aib.zoo.found_maps import FoundMaps
 from keras_aib.zoo.map_kind import MapKind
 
 # As many as IBA's authors use.
@@ -36,14 +40,14 @@ def attention_maps(model: AIBClassifier, which: str = "mean") -> MapKind:
         A kind of map that raises `ValueError` if the model has no such map.
     """
 
-    def explain(images: np.ndarray) -> np.ndarray:
+    def explain(images: np.ndarray) -> FoundMaps:
         maps = model.attention(images)
         if which not in maps:
             raise ValueError(
                 f"The model has no {which!r} attention map. It has: "
                 f"{sorted(maps)}"
             )
-        return maps[which]
+        return FoundMaps(maps[which], [""] * len(images))
 
     return MapKind("Attention", explain)
 
@@ -55,6 +59,7 @@ def bottleneck_maps(
     statistics: FeatureStatistics,
     beta: float | None = None,
     batch_size: int = 8,
+    output_kind: str | None = None,
 ) -> MapKind:
     """Bits per pixel that the predicted class rests on.
 
@@ -66,11 +71,14 @@ def bottleneck_maps(
         beta: Price of information; the method's own by default.
         batch_size: Most images at once. Fewer are filled up, so that a step
             is compiled once.
+        output_kind: What the model gives, where it does not tell.
 
     Raises:
         ValueError: If a layer does not exist, or statistics are of others.
     """
-    options: dict[str, Any] = {} if beta is None else {"beta": beta}
+    options: dict[str, Any] = {"output_kind": output_kind}
+    if beta is not None:
+        options["beta"] = beta
     search: IBA | CoIBA
     if method == "coiba":
         search = CoIBA(model, layers, statistics, **options)
@@ -78,10 +86,29 @@ def bottleneck_maps(
         (layer,) = layers
         search = IBA(model, layer, statistics, **options)
 
-    def explain(images: np.ndarray) -> np.ndarray:
+    def explain(images: np.ndarray) -> FoundMaps:
         filled = fill_up(images, batch_size)
         result = search(filled, batch_size=batch_size, verbose=0)
-        return result.bits[: len(images)]
+        count = len(images)
+        notes = [
+            f"{bits.sum():,.1f} bits, at most {bits.max():.2g} per pixel; "
+            f"with them alone {kept:.1%}"
+            for bits, kept in zip(
+                result.bits[:count], result.kept_probability, strict=False
+            )
+        ]
+        return FoundMaps(
+            result.bits[:count],
+            notes,
+            [
+                (int(index), float(share))
+                for index, share in zip(
+                    np.asarray(result.targets),
+                    result.probability,
+                    strict=True,
+                )
+            ][:count],
+        )
 
     name = "CoIBA" if method == "coiba" else "IBA"
     return MapKind(f"{name} at {', '.join(layers)}", explain, is_in_bits=True)
@@ -142,10 +169,17 @@ def statistics_of_images(
 def _read(
     paths: Sequence[Path], image_size: tuple[int, int]
 ) -> Iterator[np.ndarray]:
+    reader = ImageReader()
+    unreadable = []
     for path in paths:
-        # Pillow raises whatever its decoders raise for a damaged file.
         try:
-            image = read_image(path, image_size)
-        except Exception:
-            continue
-        yield image
+            yield reader.read(str(path), path, image_size)
+        except UnreadableImageError:
+            unreadable.append(printable(str(path)))
+    if unreadable:
+        shown = ", ".join(unreadable[:10]) + ", ..." * (len(unreadable) > 10)
+        warnings.warn(
+            f"{len(unreadable)} images cannot be read and are not in the "
+            f"statistics: {shown}.",
+            stacklevel=2,
+        )

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from keras_aib.zoo.found_maps import FoundMaps
+
 
 @dataclass(frozen=True)
 class MapKind:
@@ -12,19 +14,11 @@ class MapKind:
 
     Attributes:
         name: Stands above the overlays on the page.
-        explain: From images `[N, H, W, 3]`, pixels 0..255, to maps
-            `[N, h, w]`.
+        explain: From images `[N, H, W, 3]`, pixels 0..255, to their maps.
         is_in_bits: Whether the maps are bits per pixel, at the size of the
             images.
     """
 
     name: str
-    explain: Callable[[np.ndarray], np.ndarray]
+    explain: Callable[[np.ndarray], FoundMaps]
     is_in_bits: bool = False
-
-    def describe(self, one_map: np.ndarray) -> str:
-        """What the colours of a map's overlay would not tell."""
-        if not self.is_in_bits:
-            return ""
-        total, highest = one_map.sum(), one_map.max()
-        return f"{total:,.1f} bits, at most {highest:.2g} per pixel"

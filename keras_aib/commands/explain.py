@@ -161,14 +161,14 @@ def explain(
         message = str(error).replace("`output_kind`", "`--output-kind`")
         raise ValueError(message) from error
     size = source.find_image_size(image_size)
-    count = len(explanation.find_images_to_explain(images, output))
-    batch_size = min(batch_size or BATCH_SIZES[method], count)
     if method == "attention" and not has_attention:
         raise ValueError(
             f"{model} has no attention. Explain it with `--method iba` or "
             "`--method coiba`."
         )
     with spoken_warnings() as warned:
+        count = len(explanation.find_images_to_explain(images, output))
+        batch_size = min(batch_size or BATCH_SIZES[method], count)
         if method == "attention":
             maps = explanation_maps.attention_maps(classifier, which or "mean")
         else:
@@ -188,7 +188,13 @@ def explain(
                     f"with --statistics {output / STATISTICS_FILE}"
                 )
             maps = explanation_maps.bottleneck_maps(
-                classifier, method, chosen, features, beta, batch_size
+                classifier,
+                method,
+                chosen,
+                features,
+                beta,
+                batch_size,
+                output_kind,
             )
         is_small = maps.is_in_bits or which == "stddev"
         explained = explanation.explain_folder(

@@ -24,7 +24,8 @@ def spoken_warnings() -> Iterator[list[str]]:
     kinds = set()
 
     def show(message: Warning | str, *others: Any, **more: Any) -> None:
-        text = str(message)
+        # An index would be that within a batch, of which nothing is seen.
+        text = re.sub(r" \(index [\d, .]*\)", "", str(message))
         kind = re.sub(r"[\d.,%:e+-]*\d[\d.,%:e+ -]*", "#", text)
         if kind in kinds:
             return

@@ -47,6 +47,7 @@ class UnreadableImageError(ValueError):
 def find_failure(error: Exception) -> Failure:
     """Say in words what Pillow, or the disk, raised for an image."""
     from PIL import Image
+    from PIL import UnidentifiedImageError
 
     if isinstance(error, UnsuitablePixelsError):
         return Failure(str(error), "Convert such images to 8 bits.")
@@ -57,6 +58,9 @@ def find_failure(error: Exception) -> Failure:
             "If you trust the large ones, set `PIL.Image.MAX_IMAGE_PIXELS = "
             "None` before they are read.",
         )
+    if isinstance(error, UnidentifiedImageError):
+        # Its own words show the Python object that was read.
+        return Failure("Pillow cannot identify its format")
     if isinstance(error, PermissionError):
         return Failure(str(error), "Make the files readable for this user.")
     return Failure(str(error).rstrip("."))
@@ -132,7 +136,7 @@ def decode_image(
     from PIL import ImageOps
 
     height, width = image_size
-    with _open(file) as image:
+    with open_image(file) as image:
         notes = _note_pages(image)
         storage = find_storage(image)
         shares = _shares(image.size, box, relative_box)
@@ -150,7 +154,8 @@ def decode_image(
     return Decoded(np.asarray(resized), notes | more)
 
 
-def _open(file: str | os.PathLike | IO[bytes]) -> Any:
+def open_image(file: str | os.PathLike | IO[bytes]) -> Any:
+    """A Pillow image, whose pixels are not read yet."""
     from PIL import Image
     from PIL import JpegImagePlugin
 
