@@ -1,17 +1,15 @@
 """Checks of what a user passes, before a compiled graph fails on it."""
 
 import os
-import re
 from collections.abc import Sequence
 from typing import Any
 from typing import TypeAlias
 
 import numpy as np
 
-ImageSize: TypeAlias = int | Sequence[int]
+from keras_aib.files import remote_scheme
 
-# Two letters at least: `C://photos` is a folder.
-_REMOTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+ImageSize: TypeAlias = int | Sequence[int]
 
 
 def check_integer(name: str, value: Any, least: int) -> int:
@@ -88,10 +86,7 @@ def check_is_local(directory: str | os.PathLike) -> None:
         ValueError: If it is an address such as `gs://bucket/photos`.
     """
     place = os.fsdecode(directory)
-    if not isinstance(directory, (str, bytes)):
-        # `pathlib.Path` makes one slash of two.
-        place = re.sub(":/(?!/)", "://", place)
-    if _REMOTE.match(place) and not os.path.exists(place):
+    if remote_scheme(place) and not os.path.exists(place):
         raise ValueError(
             f"Images are read from folders of this machine. Received: {place}, "
             "which is elsewhere. Copy it here first, or mount it and pass the "

@@ -78,15 +78,22 @@ def check_local(path: str | os.PathLike) -> None:
     Raises:
         ValueError: If `path` is a URL, also one that went through `Path`.
     """
-    text = os.fsdecode(path)
-    scheme = re.match(r"([A-Za-z][\w+.-]+):(//?)", text)
-    if scheme and (scheme[2] == "//" or scheme[1].lower() in REMOTE_SCHEMES):
+    scheme = remote_scheme(path)
+    if scheme:
         raise ValueError(
-            f"{text!r} is no path on this machine, and nothing is written "
-            f"there. Write to a local folder, and copy that to {scheme[1]}:// "
-            "with the tools of its provider. (`model.save` takes such a path "
-            "as text, as Keras does.)"
+            f"{os.fsdecode(path)!r} is no path on this machine, and nothing "
+            "is written there. Write to a local folder, and copy that to "
+            f"{scheme}:// with the tools of its provider. (`model.save` takes "
+            "such a path as text, as Keras does.)"
         )
+
+
+def remote_scheme(path: str | os.PathLike) -> str:
+    """What a URL begins with, such as `gs`; empty for a path."""
+    match = re.match(r"([A-Za-z][\w+.-]+):(//?)", os.fsdecode(path))
+    if match and (match[2] == "//" or match[1].lower() in REMOTE_SCHEMES):
+        return match[1]
+    return ""
 
 
 def is_unfinished(path: Path) -> bool:

@@ -8,13 +8,13 @@ import keras
 
 from keras_aib import data
 from keras_aib.data import ImageDataset
+from keras_aib.data.data_spec import DataSpec
 from keras_aib.data.layout import find_layout
 from keras_aib.zoo.metrics import accuracy
 from keras_aib.zoo.metrics import expected_calibration_error
 from keras_aib.zoo.metrics import negative_log_likelihood
 from keras_aib.zoo.training.model_source import ModelSource
 from keras_aib.zoo.training.run_config import RunConfig
-from keras_aib.zoo.training.run_images import SIDES
 from keras_aib.zoo.training.run_images import open_run_images
 from keras_aib.zoo.training.run_images import shown_names
 from keras_aib.zoo.training.run_images import without_training_images
@@ -204,22 +204,23 @@ def _draw_split(
     image_size: tuple[int, int],
     settings: dict[str, Any],
 ) -> ImageDataset:
-    """Split as the run did: it trained on a dataset that does not change."""
+    """Split as the run did, which it has not written down."""
     run: Any = source.run
-    sides = {
-        side: _from_spec(run, run.data, side, image_size, settings, run.limit)
-        for side in SIDES
-    }
-    num_now = len(sides["training"].list_images())
-    if run.num_images not in (0, num_now):
-        warnings.warn(
-            f"The run was trained on {run.num_images} images, and a split of "
-            f"{run.data} gives {num_now} now. It began with a release that did "
-            "not write down which, so some of these images may have been "
-            "trained on, and figures on them would flatter it.",
-            stacklevel=3,
+    limit = run.limit
+    if DataSpec.parse(run.data).dataset is None and run.num_images:
+        training = _from_spec(
+            run, run.data, "training", image_size, settings, limit
         )
-    return sides[subset]
+        num_now = len(training.list_images())
+        if num_now != run.num_images:
+            warnings.warn(
+                f"The run was trained on {run.num_images} images, and a split "
+                f"of {run.data} gives {num_now} now. It began with a release "
+                "that did not write down which, so some of these images may "
+                "have been trained on, and figures on them would flatter it.",
+                stacklevel=3,
+            )
+    return _from_spec(run, run.data, subset, image_size, settings, limit)
 
 
 def _from_spec(
