@@ -12,6 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_aib.data.decoding import printable
 from keras_aib.files import written_whole
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def make_captions(
     def named(index: int) -> str:
         if class_names is None:
             return f"class {index}"
-        name = printable(pick(class_names, index, "class_names"))
+        name = printable(str(pick(class_names, index, "class_names")))
         return name if len(name) <= 20 else name[:19] + "…"
 
     captions = []
@@ -98,11 +99,6 @@ def make_captions(
             lines.append(", ".join(verdict))
         captions.append(("\n".join(lines), color))
     return captions
-
-
-def printable(name: Any) -> str:
-    """A name whose bytes are no text, as a folder's may be, with marks."""
-    return str(name).encode("utf-8", "surrogatepass").decode("utf-8", "replace")
 
 
 def make_notes(maps: np.ndarray, scale: str) -> list[str]:

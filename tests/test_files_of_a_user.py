@@ -218,6 +218,7 @@ def test_pictures_do_not_go_elsewhere(directory):
         AttentionPictures(IMAGES, directory)
 
 
+@pytest.mark.filterwarnings("ignore:Names of class folders that are no UTF-8")
 def test_names_whose_bytes_are_no_text_cost_no_epoch(tmp_path):
     names = [os.fsdecode(name) for name in (b"caf\xe9", b"a\x80\xffb", b"$x_$")]
     for index, name in enumerate(names):

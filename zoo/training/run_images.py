@@ -228,7 +228,7 @@ def _run_images(root: Path, dataset: ImageDataset) -> tuple[RunImage, ...]:
     listed = dataset.list_images()
     fingerprints = _fingerprints([path for path, _ in listed])
     return tuple(
-        RunImage(Path(path).relative_to(root).as_posix(), label, fingerprint)
+        RunImage(os.path.relpath(path, root), label, fingerprint)
         for (path, label), fingerprint in zip(listed, fingerprints, strict=True)
     )
 
