@@ -12,14 +12,14 @@ os.environ.setdefault("MKL_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
-if os.environ.get("KERAS_BACKEND") == "jax":
-    # Many small graphs: compiling them costs more than running them.
-    os.environ.setdefault(
-        "XLA_FLAGS",
-        "--xla_backend_optimization_level=0 "
-        "--xla_llvm_disable_expensive_passes=true "
-        "--xla_cpu_multi_thread_eigen=false",
-    )
+# Many small graphs: compiling them costs more than running them. Processes with
+# JAX are started from every backend.
+os.environ.setdefault(
+    "XLA_FLAGS",
+    "--xla_backend_optimization_level=0 "
+    "--xla_llvm_disable_expensive_passes=true "
+    "--xla_cpu_multi_thread_eigen=false",
+)
 
 import keras
 import pytest

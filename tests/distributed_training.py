@@ -1,4 +1,4 @@
-"""Run in a process of its own, with 4 virtual devices, by test_distribution."""
+"""Run in a process of its own, with 2 virtual devices, by test_distribution."""
 
 import json
 import os
@@ -11,7 +11,7 @@ from keras_aib.models import AIBClassifier
 from keras_aib.zoo.training.distribution import distribution_scope
 from keras_aib.zoo.training.distribution import even_batches
 
-NUM_DEVICES = 4
+NUM_DEVICES = 2
 BATCH_SIZE = 8
 random = np.random.default_rng(0)
 IMAGES = random.normal(size=(16, 8, 8, 3)).astype("float32")
@@ -35,13 +35,13 @@ def use_virtual_devices():
 
 
 class Batches(keras.utils.PyDataset):
-    """Ten images in batches of 8, 2."""
+    """Eleven images in batches of 8, 3."""
 
     def __len__(self):
         return 2
 
     def __getitem__(self, index):
-        part = slice(index * 8, min(index * 8 + 8, 10))
+        part = slice(index * 8, min(index * 8 + 8, 11))
         return IMAGES[part], LABELS[part]
 
 
@@ -139,11 +139,11 @@ def main():
         # Each with a model of its own: JAX leaves one that failed unusable.
         "other_error": message(lambda: make_model().get_layer("missing")),
         "uneven_prediction": message(
-            lambda: make_model().predict(IMAGES[:6], verbose=0)
+            lambda: make_model().predict(IMAGES[:5], verbose=0)
         ),
         "uneven_last_batch": message(
             lambda: make_model().fit(
-                IMAGES[:14], LABELS[:14], batch_size=8, verbose=0
+                IMAGES[:13], LABELS[:13], batch_size=8, verbose=0
             )
         ),
     }

@@ -100,7 +100,7 @@ else:
         return json.loads(run.stdout)
 
     def test_steps_equal_those_of_one_device(report):
-        assert report["num_devices"] == 4
+        assert report["num_devices"] == 2
         assert report["start_difference"] == 0.0
         alone, together = report["alone"], report["together"]
         for span in ("first", "epoch"):
@@ -129,10 +129,10 @@ else:
 
     def test_batches_that_do_not_divide_are_refused(report):
         for case in ("last_batch", "prediction"):
-            assert "multiple of 4" in report[f"uneven_{case}"]
+            assert "multiple of 2" in report[f"uneven_{case}"]
         assert "missing" in report["other_error"]
         assert "multiple" not in report["other_error"]
 
     def test_even_batches_train_and_evaluate(report):
-        assert report["sizes"] == [8, 4]
+        assert report["sizes"] == [8, 2]
         assert report["finite"]

@@ -11,6 +11,7 @@ from dataclasses import replace
 import keras
 import numpy as np
 import pytest
+from command_runs import run as command_line
 from training_runs import CLASS_NAMES
 from training_runs import arrays
 from training_runs import check_same_end
@@ -53,10 +54,10 @@ def without_pictures(monkeypatch):
         yield
 
 
-def command(*arguments, before="", **options):
+def command(*arguments, before):
     code = f"{before}\nfrom keras_aib.cli import main\nmain({arguments!r})"
     return subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, **options
+        [sys.executable, "-c", code], capture_output=True, text=True
     )
 
 
@@ -89,8 +90,7 @@ def test_a_run_killed_in_mid_epoch_ends_as_if_it_had_not_been(
     with (run / "log.csv").open() as file:
         assert [row["epoch"] for row in csv.DictReader(file)] == ["1"]
 
-    resumed = command("train", "--resume", str(run))
-    assert resumed.returncode == 0, resumed.stderr
+    resumed = command_line("train", "--resume", run)
     assert "Epoch 2/3" in resumed.stdout
     assert "Epoch 1/3" not in resumed.stdout
     check_same_end(run, reference)
