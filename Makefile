@@ -4,7 +4,7 @@ PYTHON ?= python3
 WORKERS ?= 2
 TEST := .venvs/test/bin/python
 JAX := .venvs/jax/bin/python
-PYTEST := -m pytest -q -n $(WORKERS) --dist loadfile
+PYTEST := -m pytest -q -n $(WORKERS) --dist loadfile --durations=25
 
 ORDINARY := not large and not sweep and not deployment
 # What knows no backend, or fixes its own, runs once, on torch: it has nothing
@@ -13,7 +13,8 @@ EACH := and not once
 RUNTIMES := .venvs/litert .venvs/onnx .venvs/serving
 
 .PHONY: help quickstart test test-large test-tensorflow test-jax test-torch \
-	test-large-tensorflow test-large-jax test-large-torch test-sweep \
+	test-large-tensorflow test-large-jax test-large-torch \
+	test-large-jax-few test-sweep install \
 	test-deployment test-runtimes test-browser lint format clean
 
 help:
@@ -24,6 +25,8 @@ help:
 	@echo "make test-sweep   every model to every format, from every backend"
 	@echo "make lint         ruff and mypy"
 	@echo "make format       let ruff rewrite the code"
+
+install: .venvs/jax/.installed $(RUNTIMES:%=%/.installed)
 
 quickstart: .venvs/quickstart/.installed
 	.venvs/quickstart/bin/python examples/quickstart.py
@@ -52,6 +55,13 @@ test-large-jax: .venvs/jax/.installed .venvs/test/.installed
 	KERAS_BACKEND=jax $(JAX) $(PYTEST) -m "large $(EACH)"
 	KERAS_BACKEND=jax $(TEST) $(PYTEST) -m "large $(EACH)" tests/test_backbones.py \
 		-k "KerasCV or reload"
+
+# Those of the large tests on JAX that take seconds.
+test-large-jax-few: .venvs/jax/.installed
+	KERAS_BACKEND=jax $(JAX) $(PYTEST) -m "large $(EACH)" \
+		tests/test_backbones.py tests/test_benchmark_latency.py \
+		-k "KerasHub-ResNet] or EfficientNet] or DINOv2_with \
+		or MobileNetV2] or reload or test_a_run"
 
 test-large-torch: .venvs/test/.installed
 	KERAS_BACKEND=torch $(TEST) $(PYTEST) -m large

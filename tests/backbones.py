@@ -127,7 +127,6 @@ APPLICATIONS = [
         attention_layer,
         map_size,
         image_size,
-        ordinary=name == "MobileNetV2",
     )
     for name, image_size, attention_layer, map_size, config in [
         ("MobileNet", 32, "conv_pw_6_relu", 2, {"alpha": 0.25}),

@@ -1,6 +1,7 @@
 """What every test shares: the backend under test and fixed seeds."""
 
 import os
+from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("MPLBACKEND", "agg")
@@ -20,6 +21,13 @@ os.environ.setdefault(
     "--xla_llvm_disable_expensive_passes=true "
     "--xla_cpu_multi_thread_eigen=false",
 )
+# What was compiled once is read again, in another process and another run.
+os.environ.setdefault(
+    "JAX_COMPILATION_CACHE_DIR",
+    str(Path(__file__).parents[1] / ".venvs" / "jax-compilations"),
+)
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 
 import keras
 import pytest

@@ -23,7 +23,6 @@ KERAS_HUB = [
         ),
         "P3",
         4,
-        ordinary=True,
     ),
     Backbone(
         "ResNetV2",
@@ -61,7 +60,6 @@ KERAS_HUB = [
         ),
         "P2",
         8,
-        ordinary=True,
     ),
     Backbone(
         "EfficientNetV2",
@@ -284,7 +282,6 @@ KERAS_HUB = [
         "embeddings",
         4,
         num_prefix_tokens=5,
-        ordinary=True,
         frozen=("embeddings",),
         note=DINOV2_NOTE,
     ),

@@ -43,6 +43,7 @@ class Clock:
         return self.now
 
 
+@pytest.mark.once
 def test_tasks_take_turns_after_a_round_that_is_not_timed():
     clock, order = Clock(), []
     durations = {
@@ -60,6 +61,7 @@ def test_tasks_take_turns_after_a_round_that_is_not_timed():
     assert seconds == {"plain": [1.0, 2.0, 3.0], "aib": [1.5, 5.0, 3.0]}
 
 
+@pytest.mark.once
 def test_ratios_compare_within_a_round():
     seconds = {"plain": [1.0, 2.0, 4.0], "aib": [1.5, 5.0, 4.0]}
     figures = compare(seconds, "plain", num_images=8)
@@ -108,6 +110,7 @@ def test_samples_are_compared_with_trunk_and_tails():
     assert figures["trunk_and_tails"]["ratio_to_trunk_and_tails"] == 1.0
 
 
+@pytest.mark.once
 def test_growth():
     workload = Workload("tiny", image_size=16, batch_size=2)
     sizes = [x.image_size for x in benchmark.grown(workload, "pixels")]
@@ -189,6 +192,7 @@ def test_what_such_a_process_prints(capsys):
     assert int(capsys.readouterr().out) > 64 * 64 * 3 * 4 * 4
 
 
+@pytest.mark.once
 def test_a_process_that_fails_is_reported(monkeypatch):
     def run(command, **options):
         return subprocess.CompletedProcess(command, -9, "", "out of memory")
@@ -198,6 +202,7 @@ def test_a_process_that_fails_is_reported(monkeypatch):
         benchmark_memory.peak_memory(TINY, "training", ("plain",))
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("argv", "message"),
     [

@@ -168,6 +168,7 @@ def test_what_such_a_process_prints(capsys):
     assert int(capsys.readouterr().out) > 64 * 64 * 4 * 2 * 8 * 4
 
 
+@pytest.mark.once
 def test_a_device_that_only_its_framework_can_tell_of(monkeypatch):
     asked = []
 
@@ -185,6 +186,7 @@ def test_a_device_that_only_its_framework_can_tell_of(monkeypatch):
     assert asked == ["GPU:0"]
 
 
+@pytest.mark.once
 def test_a_process_that_fails_is_reported(monkeypatch):
     def run(command, **options):
         return subprocess.CompletedProcess(command, -9, "", "out of memory")
@@ -194,6 +196,7 @@ def test_a_process_that_fails_is_reported(monkeypatch):
         benchmark.peak_memory(TINY)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -197,6 +197,7 @@ def test_what_cannot_be_exported_is_left_out(error, monkeypatch, tmp_path):
     assert size == keras_file.stat().st_size > 0
 
 
+@pytest.mark.once
 def test_a_turn_begins_with_a_call_that_is_not_timed():
     now, calls = [100.0], []
     durations = iter([50.0, 1.0, 2.0])
@@ -228,6 +229,7 @@ def test_what_the_other_process_answers(tmp_path):
     assert all(float(value) > 0 for value in seconds)
 
 
+@pytest.mark.once
 def test_a_process_that_fails_is_reported(monkeypatch, tmp_path):
     missing = Candidate(None, "no/model.keras", keras.config.backend())
     monkeypatch.setattr(
@@ -306,6 +308,8 @@ def check_real_run(files, path, monkeypatch, left_out):
             assert float(values["max_difference_probabilities"]) < 1e-4
 
 
+# Processes for each number of threads; whatever backend, they do the same.
+@pytest.mark.large
 def test_a_run(tmp_path, monkeypatch, left_out):
     files = (("onnx", None), ("openvino", None))
     check_real_run(files, tmp_path / "rows.csv", monkeypatch, left_out)
@@ -317,6 +321,7 @@ def test_a_run_of_all_formats(tmp_path, monkeypatch, left_out):
     check_real_run(files, tmp_path / "rows.csv", monkeypatch, left_out)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("argv", "size", "batch_size"),
     [
@@ -337,6 +342,7 @@ def test_defaults(argv, size, batch_size, monkeypatch):
     assert (workload.image_size, workload.batch_size) == (size, batch_size)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
@@ -354,6 +360,7 @@ def test_bad_arguments(argv, message, capsys):
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.once
 def test_the_table_has_a_line_for_each_runtime_and_number_of_threads():
     row = dict.fromkeys(("seed", "seconds", "device", "keras", "commit"), "")
     row |= {"experiment": "latency", "model": "m", "backend": "torch"}

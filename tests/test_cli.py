@@ -46,6 +46,7 @@ def trained(material, tmp_path_factory):
     return folder
 
 
+@pytest.mark.once
 def test_as_a_program():
     environment = {**os.environ, "PYTHONWARNINGS": "error"}
     result = subprocess.run(
@@ -60,6 +61,7 @@ def test_as_a_program():
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "command",
     ["", "list", "info", "train", "evaluate", "explain", "export"],
@@ -70,6 +72,7 @@ def test_every_command_explains_itself(command):
     assert len(result.output.splitlines()) > 4
 
 
+@pytest.mark.once
 def test_list_and_info():
     names = run("list", "efficientnet_lite0*").output.split()
     assert names == zoo.list_models("efficientnet_lite0*") != []
@@ -106,6 +109,7 @@ def test_train_asks_for_what_is_missing(material, trained, tmp_path):
     assert "'big' is no image size" in result.output
 
 
+@pytest.mark.once
 def test_ctrl_c_says_how_to_go_on(material, tmp_path, monkeypatch):
     def interrupted(self, **kwargs):
         self.config.write(self.folder)
@@ -196,6 +200,7 @@ def test_explain(trained, material, tmp_path):
     assert 50 <= float(probability) <= 100
 
 
+@pytest.mark.once
 def test_the_page_is_sorted_by_class_and_probability(tmp_path):
     from keras_aib.explanation_index import Explanation
     from keras_aib.explanation_index import ExplanationIndex
@@ -267,6 +272,7 @@ def test_resume_goes_on_with_the_backend_of_the_run(tmp_path, monkeypatch):
     assert f"pip install {other}" in result.output
 
 
+@pytest.mark.once
 def test_benchmark_gets_its_arguments(monkeypatch):
     received = []
     module = types.ModuleType("benchmark")
@@ -276,6 +282,7 @@ def test_benchmark_gets_its_arguments(monkeypatch):
     assert received == [["--pixels", "224", "--help", "more"]]
 
 
+@pytest.mark.once
 def test_an_error_shows_its_traceback_on_request():
     with pytest.raises(ValueError, match="Unknown model"):
         run("--traceback", "info", "no_such_model")
@@ -287,6 +294,7 @@ def test_without_click_it_says_what_to_install(monkeypatch):
         cli.main(["list"])
 
 
+@pytest.mark.once
 def test_paths_are_kept_whole_so_that_a_run_resumes_from_anywhere(
     material, tmp_path, monkeypatch
 ):

@@ -50,6 +50,7 @@ def test_every_model_goes_where_the_table_says(name):
     check(name, FORMATS)
 
 
+@pytest.mark.once
 def test_every_model_was_tried_with_every_format():
     models = exports.exportable_models()
     tried = {(name, form) for name, form, _ in recorded()}
@@ -57,6 +58,7 @@ def test_every_model_was_tried_with_every_format():
     assert {backend for _, _, backend in recorded()} == set(BACKENDS)
 
 
+@pytest.mark.once
 def test_every_classifier_is_tried():
     names = exports.exportable_models()
     families = ("vgg", "wrn", "lite", "resnet", "mobilenet", "densenet", "vit")
@@ -109,6 +111,7 @@ def test_what_happened_is_recorded(tmp_path):
     assert "\n" not in fails["error"]
 
 
+@pytest.mark.once
 def test_the_first_line_of_an_error_says_something():
     assert exports.first_lines("ValueError: bad\nmore") == "ValueError: bad"
     wrapped = (
@@ -118,6 +121,7 @@ def test_the_first_line_of_an_error_says_something():
     assert exports.first_lines(wrapped).endswith("A.call(). out of memory")
 
 
+@pytest.mark.once
 def test_a_row_replaces_what_it_repeats(tmp_path):
     path = tmp_path / "exports.csv"
     row = dict.fromkeys(exports.COLUMNS, "")
@@ -133,6 +137,7 @@ def test_a_row_replaces_what_it_repeats(tmp_path):
     ]
 
 
+@pytest.mark.once
 def test_what_is_there_is_not_done_again(tmp_path, monkeypatch, capsys):
     tried = []
 
@@ -156,6 +161,7 @@ def test_what_is_there_is_not_done_again(tmp_path, monkeypatch, capsys):
         exports.main(["--formats", "tflite"])
 
 
+@pytest.mark.once
 def test_the_table():
     row = {**dict.fromkeys(exports.COLUMNS, ""), "model": "m"}
     rows = [
@@ -172,6 +178,7 @@ def test_the_table():
     assert "1. `x`" in table
 
 
+@pytest.mark.once
 def test_figures_of_quantization_by_hand():
     labels = np.array([0, 1])
     reference = {

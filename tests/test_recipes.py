@@ -68,6 +68,7 @@ def test_the_halves_of_a_split_backbone_make_the_whole():
     assert tail.get_layer("second") is backbone.get_layer("second")
 
 
+@pytest.mark.once
 def test_clutter_holds_the_picture_where_the_mask_says():
     pictures, labels = random_pictures(3, 48)
     made = paste_on_clutter(pictures, labels, canvas=128, size=48, seed=1)
@@ -81,6 +82,7 @@ def test_clutter_holds_the_picture_where_the_mask_says():
     np.testing.assert_array_equal(made.images, again.images)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("corruption", CORRUPTIONS)
 def test_corruptions_grow_with_severity(corruption):
     ramp = np.linspace(40, 215, 32).round()
@@ -120,6 +122,7 @@ def test_input_gradients_are_those_of_a_linear_model():
         input_gradients(model, images, labels, batch_size=3)
 
 
+@pytest.mark.once
 def test_attacks_stay_in_the_range_of_pixels():
     images = np.array([0.0, 100.0, 255.0])
     moved = attack_images(images, np.array([-1.0, 2.0, 3.0]), 4.0)
@@ -150,6 +153,7 @@ def test_results_are_appended_once_and_found_again(tmp_path):
     assert results.read_rows(path) == rows
 
 
+@pytest.mark.once
 def test_the_learning_rate_with_the_lowest_loss_is_taken(tmp_path):
     path = tmp_path / "results.csv"
     with pytest.raises(ValueError, match="fine_tuning"):

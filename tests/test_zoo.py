@@ -70,12 +70,14 @@ def preset(tmp_path_factory):
     return folder, task
 
 
+@pytest.mark.once
 def test_registry_lists_and_matches_wildcards():
     assert LITE0 in zoo.list_models()
     assert zoo.list_models("efficientnet_lite0.*") == [LITE0]
     assert zoo.list_models("no_such_*") == []
 
 
+@pytest.mark.once
 def test_info_holds_what_the_weights_need():
     config = zoo.info(LITE0)
     assert config.architecture == "efficientnet_lite0"
@@ -85,17 +87,20 @@ def test_info_holds_what_the_weights_need():
         config.licence = "MIT"
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("call", [zoo.info, zoo.load_backbone])
 def test_unknown_name_lists_near_names(call):
     with pytest.raises(ValueError, match=f"Did you mean '{LITE0}'"):
         call("efficientnet_lite0.imagnet")
 
 
+@pytest.mark.once
 def test_unknown_name_knows_kerashub_presets():
     with pytest.raises(ValueError, match="resnet_50_imagenet"):
         zoo.load_classifier("resnet_50_imagenett")
 
 
+@pytest.mark.once
 def test_name_that_is_not_a_string():
     with pytest.raises(TypeError, match="must be a string"):
         zoo.load_backbone(50)
@@ -190,6 +195,7 @@ def weights_copy(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("damage", ["missing", "truncated", "altered"])
 @pytest.mark.parametrize("part", ["backbone", "head"])
 def test_damaged_weights(weights_copy, classifier, monkeypatch, damage, part):
@@ -212,6 +218,7 @@ def test_damaged_weights(weights_copy, classifier, monkeypatch, damage, part):
         zoo.load_classifier(LITE0)
 
 
+@pytest.mark.once
 def test_without_keras_hub(monkeypatch):
     monkeypatch.setitem(sys.modules, "keras_hub", None)
     with pytest.raises(ImportError, match="pip install keras-hub"):
