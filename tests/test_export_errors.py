@@ -209,8 +209,12 @@ def test_a_file_that_does_not_load(model, tmp_path, monkeypatch, alone):
         path.write_bytes(b"no model at all")
 
     monkeypatch.setattr(Onnx, "write", scribble)
-    with pytest.raises(ExportError, match="not exported to onnx"):
-        export(model, tmp_path / "model.onnx")
+    path = tmp_path / "model.onnx"
+    with pytest.raises(ExportError, match="not exported to onnx") as caught:
+        export(model, path)
+    # The path that the user knows, not where it was tried.
+    assert str(path) in str(caught.value)
+    assert "-export" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
 
 
