@@ -140,6 +140,10 @@ def export_file(model, folder, **_):
     export(model, folder / "m.onnx", overwrite=True)
 
 
+def export_folder(model, folder, **_):
+    export(model, folder / "saved", format="tf_saved_model", overwrite=True)
+
+
 def add_results(folder, **_):
     results.write_rows([{"run": 1}], folder / "results.csv", ["run"])
 
@@ -174,6 +178,8 @@ def load_cifar10(folder, **_):
         (evaluate, "run"),
         (explain, "maps"),
         (export_file, None),
+        # Four processes of TensorFlow.
+        pytest.param(export_folder, "saved", marks=pytest.mark.large),
         (add_results, None),
         (fetch, None),
         (load_cifar10, "datasets/keras_aib"),
