@@ -24,6 +24,10 @@ FILE_TYPES = (".png", ".jpg", ".jpeg", ".pdf", ".svg")
 RIGHT_COLOR = "#1a6b2f"
 WRONG_COLOR = "#b3261e"
 
+TOLERANCE = 1e-3
+# Of the sum of a row of classes, in half precision too.
+SUM_TOLERANCE = 1e-2
+
 # Inches: a picture's width, a line of text, the space between, the colour bar.
 CELL, LINE, GAP, BAR = 2.0, 0.14, 0.16, 0.95
 
@@ -47,6 +51,25 @@ def _class_indices(values: Any, name: str, count: int) -> np.ndarray | None:
     return values
 
 
+def _check_probabilities(probabilities: np.ndarray) -> None:
+    lowest, highest = probabilities.min(), probabilities.max()
+    if not (lowest >= -TOLERANCE and highest <= 1 + TOLERANCE):
+        raise ValueError(
+            "`probabilities` must lie in 0..1. Received values in "
+            f"{lowest:.3g}..{highest:.3g}. Are they logits? Pass "
+            "`keras.ops.softmax(logits)`, or `keras.ops.sigmoid(logits)` "
+            "where a model gives several labels."
+        )
+
+
+def _further_labels(probabilities: np.ndarray, said: int) -> list[int]:
+    """Labels above one half, where the row is no distribution of classes."""
+    if abs(probabilities.sum() - 1) < SUM_TOLERANCE:
+        return []
+    order = np.argsort(-probabilities, kind="stable")
+    return [int(i) for i in order if i != said and probabilities[i] > 0.5]
+
+
 def make_captions(
     count: int,
     labels: Any,
@@ -61,6 +84,12 @@ def make_captions(
             raise ValueError(
                 f"`probabilities` must have the shape [{count}, classes]. "
                 f"Received: {list(probabilities.shape)}"
+            )
+        _check_probabilities(probabilities)
+        if probabilities.shape[1] == 1:
+            # One output tells class 1 from class 0.
+            probabilities = np.concatenate(
+                [1 - probabilities, probabilities], axis=1
             )
         if predictions is None:
             predictions = probabilities.argmax(axis=-1)
@@ -83,20 +112,25 @@ def make_captions(
 
     captions = []
     for i in range(count):
-        lines, verdict, color = [], [], "black"
+        lines, verdict, further, color = [], [], [], "black"
         if truth is not None:
             lines.append(f"true: {named(truth[i])}")
         if said is not None:
             lines.append(f"predicted: {named(said[i])}")
+            right = truth is not None and truth[i] == said[i]
             if probabilities is not None:
                 probability = pick(probabilities[i], said[i], "probabilities")
                 verdict.append(f"{probability:.0%}")
+                for index in _further_labels(probabilities[i], said[i]):
+                    share = f"{probabilities[i][index]:.0%}"
+                    further.append(f"and: {named(index)}, {share}")
+                    right |= truth is not None and truth[i] == index
             if truth is not None:
-                right = truth[i] == said[i]
                 verdict.append("right" if right else "WRONG")
                 color = RIGHT_COLOR if right else WRONG_COLOR
         if verdict:
             lines.append(", ".join(verdict))
+        lines += further
         captions.append(("\n".join(lines), color))
     return captions
 

@@ -113,7 +113,9 @@ def plot_attention(
         labels: true classes, `[B]` integers.
         predictions: predicted classes, `[B]` integers; by default the most
             probable class of `probabilities`.
-        probabilities: class probabilities, `[B, N]`.
+        probabilities: class probabilities, `[B, N]`. Of a model of several
+            labels, whose rows do not add up to 1, all labels above one half
+            are named, each with its own; a single column is that of class 1.
         class_names: names of the classes by index; by default their numbers.
         interpolation: as in `overlay_attention`.
         scale: as in `overlay_attention`; with `"image"` the range of each map

@@ -194,6 +194,32 @@ def test_captions_without_names_or_probabilities(maps):
     assert "right" not in said
 
 
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ([0.95, 0.75, 0.05], "predicted: cat\n95%, right\nand: dog, 75%"),
+        ([0.75, 0.95, 0.05], "predicted: dog\n95%, right\nand: cat, 75%"),
+        ([0.05, 0.3, 0.05], "predicted: dog\n30%, WRONG"),
+        ([0.2], "predicted: cat\n80%, right"),
+        ([0.7], "predicted: dog\n70%, WRONG"),
+    ],
+)
+def test_captions_say_each_label_with_its_own_probability(maps, row, words):
+    names = ["cat", "dog", "owl"]
+    figure = plot_attention(
+        *(GRAY, maps),
+        labels=[0, 0],
+        probabilities=[row, row],
+        class_names=names,
+    )
+    assert f"true: cat\n{words}" in texts(figure)
+
+
+def test_logits_are_no_probabilities(maps):
+    with pytest.raises(ValueError, match="Are they logits"):
+        plot_attention(GRAY, maps, probabilities=[[3.0, -1.0], [0.5, 0.5]])
+
+
 def test_the_color_bar_says_the_scale(maps):
     assert "attention score, fixed 0..1" in texts(plot_attention(GRAY, maps))
     said = texts(plot_attention(GRAY, maps, scale="image", units="bits"))

@@ -92,7 +92,7 @@ def bottleneck_maps(
         count = len(images)
         notes = [
             f"{bits.sum():,.1f} bits, at most {bits.max():.2g} per pixel; "
-            f"with them alone {kept:.1%}"
+            f"with them alone the probability is {kept:.2f}"
             for bits, kept in zip(
                 result.bits[:count], result.kept_probability, strict=False
             )
