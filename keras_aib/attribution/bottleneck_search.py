@@ -19,6 +19,7 @@ from keras_aib.attribution.feature_statistics import FeatureStatistics
 from keras_aib.attribution.layer_tree import find_layer
 from keras_aib.attribution.objective import Objective
 from keras_aib.attribution.objective import Targets
+from keras_aib.attribution.placement import Placement
 from keras_aib.attribution.search_options import SearchOptions
 from keras_aib.attribution.search_plan import SearchPlan
 from keras_aib.checks import check_images
@@ -95,7 +96,9 @@ class BottleneckSearch:
         objective = Objective(
             targets, len(images), explained.model, self._options.output_kind
         )
-        plan = self._plan(images.shape[1:])
+        plan = self._plan(
+            images.shape[1:], images, min(batch_size, len(images))
+        )
         size = min(batch_size, len(images))
         starts = range(0, len(images), size)
         progress = keras.utils.Progbar(
@@ -113,7 +116,7 @@ class BottleneckSearch:
         damping, prefix, losses, labels, *found = found
         probability, kept, outside, outside_bits, *capacities = found
         result = AttributionResult(
-            bits=self._bits(capacities[0], images.shape),
+            bits=self._bits(capacities[0], images.shape, plan.placement),
             prefix_bits=prefix,
             damping=damping,
             capacity={
@@ -145,14 +148,20 @@ class BottleneckSearch:
             warnings.warn(doubt, stacklevel=3)
         return result
 
-    def _plan(self, shape: tuple[int, ...]) -> SearchPlan:
+    def _plan(
+        self,
+        shape: tuple[int, ...],
+        images: np.ndarray | None = None,
+        batch_size: int = 1,
+    ) -> SearchPlan:
         if shape not in self._plans:
             self._plans[shape] = SearchPlan(
                 self._explained,
                 self._places,
                 self._statistics,
                 self._options,
-                shape,
+                _noise(shape) if images is None else images,
+                batch_size,
             )
         return self._plans[shape]
 
@@ -263,11 +272,18 @@ class BottleneckSearch:
         received = (float(images.min()), float(images.max()))
         return received, self._statistics.pixel_range
 
-    def _bits(self, capacity: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    def _bits(
+        self,
+        capacity: np.ndarray,
+        shape: tuple[int, ...],
+        placement: Placement | None,
+    ) -> np.ndarray:
         """Bits by place as bits per pixel, at the size of the images."""
         bits = capacity.reshape(*capacity.shape[:3], -1).sum(axis=-1)
         size = self._explained.image_size(shape)
         height, width = (int(side or 0) for side in size)
+        if placement is not None:
+            return placement.draw(bits, (height, width))
         share = bits[0].size / (height * width)
         return resize_maps(share * bits, (height, width))
 
@@ -284,3 +300,8 @@ def _in_memory(images: Any, rank: int) -> np.ndarray:
         )
     batches = ImageBatches(images, batch_size=max(len(images), 1), rank=rank)
     return np.concatenate(list(batches.first()))
+
+
+def _noise(shape: tuple[int, ...]) -> np.ndarray:
+    random = np.random.default_rng(0)
+    return random.uniform(size=(1, *shape)).astype("float32")

@@ -12,6 +12,9 @@ class ExplainedModel:
     Args:
         model: A functional or sequential model with one input.
 
+    A subclassed model that was built, by training or a call, is wrapped in a
+    functional one.
+
     Raises:
         TypeError: If it is no Keras model.
         ValueError: If its input is not known, or there are several.
@@ -24,13 +27,9 @@ class ExplainedModel:
                 f"probabilities. Received: {model!r} of type "
                 f"{type(model).__name__}."
             )
-        inputs = getattr(model, "inputs", None)
-        if not inputs:
-            raise ValueError(
-                f"The input of {model.name!r} is not known, because it is "
-                f"a subclassed or unbuilt model ({type(model).__name__}). Wrap "
-                "it: `x = keras.Input(shape); keras.Model(x, model(x))`."
-            )
+        if not getattr(model, "inputs", None):
+            model = _wrapped(model)
+        inputs = model.inputs
         if len(inputs) != 1:
             raise ValueError(
                 "`model` must take one input, the images. Received a model "
@@ -77,3 +76,24 @@ class ExplainedModel:
         if not isinstance(self.model, keras.Sequential):
             images = tree.pack_sequence_as(self.model.input, [images])
         return self.model(images, training=False)
+
+
+def _wrapped(model: keras.Model) -> keras.Model:
+    """A functional model around one that does not tell its input."""
+    shape = (model.get_build_config() or {}).get("input_shape")
+    kind = f"{type(model).__name__} {model.name!r}"
+    remedy = "Wrap it: `x = keras.Input(shape); keras.Model(x, model(x))`."
+    if not model.built:
+        raise ValueError(f"{kind} was never built. {remedy}")
+    if not shape or not all(
+        side is None or isinstance(side, int) for side in shape
+    ):
+        raise ValueError(
+            f"{kind} is subclassed, and does not tell the shape of its one "
+            f"input. {remedy}"
+        )
+    images = keras.Input(tuple(shape[1:]))
+    functional = keras.Model(images, model(images))
+    # It tells logits from probabilities where the graph does not.
+    functional.loss = getattr(model, "loss", None)
+    return functional

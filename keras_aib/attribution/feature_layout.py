@@ -20,34 +20,51 @@ class FeatureLayout:
 
     Attributes:
         shape: Shape of one image's features.
-        channel_axis: Axis of the channels in a batch: 1 or -1.
+        channel_axis: Axis of the channels in a batch: 1, 2 or -1.
         grid: Where the patches lie, for tokens.
+        transposed: Whether the columns come before the rows.
     """
 
     shape: tuple[int, ...]
     channel_axis: int
-    grid: TokenGrid | None
+    grid: Any
+    transposed: bool = False
+
+    @property
+    def place_axes(self) -> tuple[int, int]:
+        """Axes of the rows and the columns in one image's map."""
+        channels = self.channel_axis - 1 if self.channel_axis > 0 else 2
+        first, second = (axis for axis in range(3) if axis != channels)
+        return (second, first) if self.transposed else (first, second)
 
     @property
     def map_size(self) -> tuple[int, int]:
         """Rows and columns of places."""
         if self.grid is not None:
             return self.grid.height, self.grid.width
-        if self.channel_axis == 1:
-            return self.shape[1], self.shape[2]
-        return self.shape[0], self.shape[1]
+        rows, columns = self.place_axes
+        return self.shape[rows], self.shape[columns]
 
     @property
     def shape_of_places(self) -> tuple[int, ...]:
         """Shape of one image's features with a single channel."""
-        if self.channel_axis == 1:
-            return (1, *self.shape[1:])
-        return (*self.shape[:-1], 1)
+        shape = list(self.shape)
+        shape[self.channel_axis - (self.channel_axis > 0)] = 1
+        return tuple(shape)
+
+    def without_place(self, features: Any) -> Any:
+        """Class, distillation and register tokens of `[B, tokens, C]`."""
+        if self.grid is None:
+            return features[:, :0]
+        if isinstance(self.grid, TokenGrid):
+            return features[:, : self.grid.num_prefix_tokens]
+        return ops.take(features, np.array(self.grid.others, "int32"), axis=1)
 
     @property
-    def num_prefix_tokens(self) -> int:
-        """Class, distillation and register tokens, which have no place."""
-        return 0 if self.grid is None else self.grid.num_prefix_tokens
+    def _folding(self) -> tuple[int, ...]:
+        rows, columns = self.place_axes
+        channels = ({0, 1, 2} - {rows, columns}).pop()
+        return (0, rows + 1, columns + 1, channels + 1)
 
     def fold(self, features: Any) -> Any:
         """To `[B, height, width, channels]`, without class tokens.
@@ -57,16 +74,17 @@ class FeatureLayout:
         """
         if self.grid is not None:
             return self.grid.fold(features)
-        if self.channel_axis == 1:
-            return ops.transpose(features, (0, 2, 3, 1))
+        if self._folding != (0, 1, 2, 3):
+            return ops.transpose(features, self._folding)
         return features
 
     def unfold(self, folded: Any, features: Any) -> Any:
         """Back again; class tokens are those of `features`."""
         if self.grid is not None:
             return self.grid.unfold(folded, features)
-        if self.channel_axis == 1:
-            return ops.transpose(folded, (0, 3, 1, 2))
+        if self._folding != (0, 1, 2, 3):
+            order = [self._folding.index(axis) for axis in range(4)]
+            return ops.transpose(folded, order)
         return folded
 
 
@@ -75,6 +93,7 @@ def layout_of(
     explained: ExplainedModel,
     feature_shape: tuple[int, ...],
     image_shape: tuple[int, ...],
+    num_prefix_tokens: int | None = None,
 ) -> FeatureLayout:
     """Layout of what a layer gives.
 
@@ -83,6 +102,7 @@ def layout_of(
         explained: The model.
         feature_shape: Shape of its output, the batch first.
         image_shape: Shape of the images, the batch first.
+        num_prefix_tokens: Tokens before the patches, if known.
 
     Raises:
         ValueError: If the output is neither a feature map nor tokens that can
@@ -98,6 +118,7 @@ def layout_of(
             _with_patches(place, explained),
             shape[0],
             explained.image_size(image_shape),
+            num_prefix_tokens,
         )
         return FeatureLayout(shape, -1, grid)
     raise ValueError(

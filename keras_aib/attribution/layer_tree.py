@@ -165,7 +165,8 @@ def _layer_of_level(
     # A model that was traced from a backbone keeps it beside its own graph.
     holders = [model, getattr(model, "backbone", None)]
     for holder in [*holders, *(place.layer for place in places)]:
-        if not isinstance(holder, keras.Model) or not holder.inputs:
+        is_model = isinstance(holder, keras.Model)
+        if not is_model or not getattr(holder, "inputs", None):
             continue
         tensor = feature_levels(holder).get(name)
         if tensor is not None:

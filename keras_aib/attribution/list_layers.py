@@ -5,11 +5,11 @@ import fnmatch
 import keras
 
 from keras_aib.attribution.explained_model import ExplainedModel
-from keras_aib.attribution.feature_layout import FeatureLayout
-from keras_aib.attribution.feature_layout import layout_of
-from keras_aib.attribution.layer_tree import transformer_blocks
-from keras_aib.attribution.traced_layers import TRACED_BATCH
-from keras_aib.attribution.traced_layers import TracedLayer
+from keras_aib.attribution.located_layers import can_have_places
+from keras_aib.attribution.located_layers import (
+    checked_layout as checked_layout,
+)
+from keras_aib.attribution.located_layers import with_places
 from keras_aib.attribution.traced_layers import trace_layers
 
 
@@ -57,11 +57,15 @@ def list_layers(
     """
     explained = ExplainedModel(model)
     shape = image_shape(explained, image_size)
-    return {
-        traced.place.path: traced.shape[1:]
+    wanted = [
+        traced
         for traced in trace_layers(explained, shape)
         if fnmatch.fnmatchcase(traced.place.path, pattern)
-        and _has_places(traced, explained, shape)
+        and can_have_places(traced)
+    ]
+    return {
+        traced.place.path: traced.shape[1:]
+        for traced in with_places(wanted, explained, shape)
     }
 
 
@@ -75,51 +79,3 @@ def image_shape(
         if axis < len(shape) and shape[axis] is None:
             shape[axis] = side
     return tuple(side for side in shape if side is not None)
-
-
-def checked_layout(
-    traced: TracedLayer, explained: ExplainedModel, shape: tuple[int, ...]
-) -> FeatureLayout:
-    """Layout of a traced layer's output.
-
-    Args:
-        traced: The layer.
-        explained: The model.
-        shape: Shape of one image.
-
-    Raises:
-        ValueError: If the layer cannot be explained, and why.
-    """
-    path = traced.place.path
-    if traced.num_calls > 1:
-        raise ValueError(
-            f"Layer {path!r} runs {traced.num_calls} times, so it names no "
-            "single place. Choose another of "
-            "`keras_aib.attribution.list_layers(model)`."
-        )
-    stacks = [x for x in traced.place.ancestors if transformer_blocks(x)]
-    if traced.shape[0] != TRACED_BATCH or (stacks and len(traced.shape) != 3):
-        raise ValueError(
-            f"Layer {path!r} gives windows or heads, not places of an image: "
-            f"shape {traced.shape} for {TRACED_BATCH} images. Choose the "
-            "output of its block, or of the block's first norm."
-        )
-    layout = layout_of(
-        traced.place, explained, traced.shape, (TRACED_BATCH, *shape)
-    )
-    if layout.map_size == (1, 1):
-        raise ValueError(
-            f"Layer {path!r} has no places: its map is 1 x 1. Choose a layer "
-            "before the pooling."
-        )
-    return layout
-
-
-def _has_places(
-    traced: TracedLayer, explained: ExplainedModel, shape: tuple[int, ...]
-) -> bool:
-    try:
-        checked_layout(traced, explained, shape)
-    except ValueError:
-        return False
-    return True

@@ -15,14 +15,13 @@ from keras_aib.attribution.damping import Damping
 from keras_aib.attribution.damping import blurred_damping
 from keras_aib.attribution.damping import damping_of
 from keras_aib.attribution.explained_model import ExplainedModel
-from keras_aib.attribution.feature_layout import FeatureLayout
 from keras_aib.attribution.feature_statistics import FeatureStatistics
 from keras_aib.attribution.fingerprint import are_equal
 from keras_aib.attribution.fingerprint import fingerprint_of
 from keras_aib.attribution.interception import intercept
 from keras_aib.attribution.interception import recorded
 from keras_aib.attribution.layer_tree import LayerPlace
-from keras_aib.attribution.list_layers import checked_layout
+from keras_aib.attribution.located_layers import find_layouts
 from keras_aib.attribution.objective import Objective
 from keras_aib.attribution.search_options import SearchOptions
 from keras_aib.attribution.traced_layers import TracedLayer
@@ -43,7 +42,11 @@ class SearchPlan:
         places: Layers to damp, in the order in which they are computed.
         statistics: Of these layers.
         options: How to search.
-        shape: Shape of one image.
+        images: Images, one at least; their size is that of the plan.
+        batch_size: Images at once.
+
+    Attributes:
+        placement: Where the map lies on the image; `None` for all of it.
 
     Raises:
         ValueError: If the layers cannot be damped together, or statistics are
@@ -56,17 +59,35 @@ class SearchPlan:
         places: list[LayerPlace],
         statistics: FeatureStatistics,
         options: SearchOptions,
-        shape: tuple[int, ...],
+        images: np.ndarray,
+        batch_size: int,
     ) -> None:
         self._explained = explained
         self._places = places
         self._options = options
-        self._shape = shape
+        self._shape = shape = images.shape[1:]
         traced = trace_layers(explained, shape)
-        self._layouts = self._find_layouts(traced)
+        ran = self._check_order(traced)
+
+        def features(batch: np.ndarray) -> list[np.ndarray]:
+            tensor = ops.convert_to_tensor(batch, explained.input_dtype)
+            return [
+                ops.convert_to_numpy(ops.cast(values, "float32"))
+                for values in self.forward(tensor)[2]
+            ]
+
+        self._cut = find_cut(explained, places[0], traced, shape)
+        self.forward = compile_function(self._forward, explained.model)
+        self._layouts, self.placement = find_layouts(
+            ran,
+            explained,
+            features,
+            images,
+            batch_size,
+            options.num_prefix_tokens,
+        )
         self._check_sizes(statistics)
         self._traced = traced
-        self._cut = find_cut(explained, places[0], traced, shape)
         self._seen = ops.convert_to_tensor(statistics.seen(places[0].path))
         self._constants = [
             tuple(
@@ -79,7 +100,6 @@ class SearchPlan:
             )
             for place in places
         ]
-        self.forward = compile_function(self._forward, explained.model)
         self._steps: dict[Any, Callable[..., Any]] = {}
 
     def layers_of_other_weights(
@@ -203,7 +223,7 @@ class SearchPlan:
             / math.log(2)
             for constants, values in zip(self._constants, features, strict=True)
         ]
-        prefix = bits[0][:, : self._layouts[0].num_prefix_tokens]
+        prefix = self._layouts[0].without_place(bits[0])
         folded = [
             layout.fold(values)
             for layout, values in zip(self._layouts, bits, strict=True)
@@ -218,7 +238,7 @@ class SearchPlan:
             [ops.convert_to_numpy(values) for values in folded],
         )
 
-    def _find_layouts(self, traced: list[TracedLayer]) -> list[FeatureLayout]:
+    def _check_order(self, traced: list[TracedLayer]) -> list[TracedLayer]:
         ran = {x.place.path: (i, x) for i, x in enumerate(traced)}
         paths = [place.path for place in self._places]
         for path in paths:
@@ -233,10 +253,7 @@ class SearchPlan:
                 "`layers` must be different and in the order in which they "
                 f"are computed. Received: {paths}. Expected: {expected}."
             )
-        return [
-            checked_layout(ran[path][1], self._explained, self._shape)
-            for path in paths
-        ]
+        return [ran[path][1] for path in paths]
 
     def _check_sizes(self, statistics: FeatureStatistics) -> None:
         sizes = {}
