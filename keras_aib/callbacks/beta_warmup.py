@@ -55,11 +55,7 @@ class BetaWarmup(keras.callbacks.Callback):
     learns. What watches them takes that for a worse model, so let early
     stopping, checkpoints and learning rate schedules watch the loss without
     the prices, which the models of `keras_aib.models` report:
-
-    ```python
-    keras.callbacks.EarlyStopping("val_task_loss", mode="min", patience=5)
-    ```
-
+    `keras.callbacks.EarlyStopping("val_task_loss", mode="min", patience=5)`.
     Those models warn, at the start of `fit`, of a callback that does not.
 
     When training ends, also by early stopping, `beta` is the target, however

@@ -147,8 +147,8 @@ class _TaskLoss(keras.metrics.Mean):
     def update_loss(self, loss: Any, prices: list[Any], outputs: Any) -> None:
         # Keras divides the loss by the number of replicas on TensorFlow, and
         # has no public name for that number.
-        one = keras.ops.ones((1,))
-        share = keras.losses.MeanAbsoluteError()(one, keras.ops.zeros((1,)))
+        one = keras.ops.ones((1, 1))
+        share = keras.losses.MeanAbsoluteError()(one, 0 * one)
         task = keras.ops.stop_gradient(loss) / share
         for price in prices:
             price = keras.ops.sum(keras.ops.stop_gradient(price))
