@@ -42,3 +42,12 @@ def reproducible():
     yield
     keras.config.set_dtype_policy(policy)
     keras.config.set_image_data_format(data_format)
+
+
+@pytest.fixture(scope="module")
+def material(tmp_path_factory):
+    """Folder with `images/` and `preset/` for tiny runs."""
+    from training_runs import make_material
+
+    keras.utils.set_random_seed(1)
+    return make_material(tmp_path_factory.mktemp("material"))

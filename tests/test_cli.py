@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 from command_runs import run
 from PIL import Image
-from training_runs import make_material
 from training_runs import tiny_model
 
 from keras_aib import cli
@@ -26,12 +25,6 @@ pytestmark = pytest.mark.filterwarnings(
     # The environment for JAX has no tensorboard.
     "ignore:tensorboard is not installed"
 )
-
-
-@pytest.fixture(scope="module")
-def material(tmp_path_factory):
-    keras.utils.set_random_seed(1)
-    return make_material(tmp_path_factory.mktemp("material"))
 
 
 @pytest.fixture(scope="module")

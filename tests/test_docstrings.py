@@ -7,7 +7,6 @@ import re
 import shutil
 
 import pytest
-from training_runs import make_material
 from training_runs import tiny_config
 
 import keras_aib
@@ -73,11 +72,6 @@ def folder(tmp_path, monkeypatch):
     """An empty folder to work in."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-@pytest.fixture(scope="module")
-def material(tmp_path_factory):
-    return make_material(tmp_path_factory.mktemp("material"))
 
 
 @pytest.mark.parametrize("block", list(examples()))

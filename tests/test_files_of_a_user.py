@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from command_runs import run as command
 from PIL import Image
-from training_runs import make_material
 from training_runs import tiny_config
 from training_runs import tiny_model
 
@@ -59,12 +58,6 @@ def check_foreign(folder):
         ("broken", "nowhere"),
     ):
         assert os.readlink(folder / name) == target
-
-
-@pytest.fixture(scope="module")
-def material(tmp_path_factory):
-    keras.utils.set_random_seed(1)
-    return make_material(tmp_path_factory.mktemp("material"))
 
 
 @pytest.fixture(scope="module")

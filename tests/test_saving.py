@@ -13,10 +13,10 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from test_aib_classifier import NUM_CLASSES
-from test_aib_classifier import make_backbone
-from test_aib_classifier import make_images
-from test_aib_classifier import make_model
+from small_classifier import NUM_CLASSES
+from small_classifier import make_backbone
+from small_classifier import make_images
+from small_classifier import make_model
 
 from keras_aib.models import AIBClassifier
 from keras_aib.models.presets import register_preset

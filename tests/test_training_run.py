@@ -15,7 +15,6 @@ from command_runs import run as command_line
 from training_runs import CLASS_NAMES
 from training_runs import arrays
 from training_runs import check_same_end
-from training_runs import make_material
 from training_runs import tiny_config
 from training_runs import tiny_model
 
@@ -30,12 +29,6 @@ pytestmark = pytest.mark.filterwarnings(
     # The environment for JAX has no tensorboard.
     "ignore:tensorboard is not installed"
 )
-
-
-@pytest.fixture(scope="module")
-def material(tmp_path_factory):
-    keras.utils.set_random_seed(1)
-    return make_material(tmp_path_factory.mktemp("material"))
 
 
 @pytest.fixture(scope="module")
