@@ -22,6 +22,14 @@ ACCEPTED = (
 )
 
 
+def fill_up(batch: np.ndarray, size: int) -> np.ndarray:
+    """Repeat the last entry of `batch` until there are `size` entries.
+
+    So what is compiled for batches of one size serves them all.
+    """
+    return batch[np.minimum(np.arange(size), len(batch) - 1)]
+
+
 class ImageBatches:
     """Reads images as NumPy batches of one size; labels are left out.
 

@@ -6,8 +6,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_aib.fill_up import fill_up
 from keras_aib.image_batches import ImageBatches
+from keras_aib.image_batches import fill_up
 
 
 def map_batches(

@@ -18,13 +18,13 @@ class LooksLeft(keras.Model):
     """A model whose attention moves with its only weight."""
 
     def __init__(self, activation=None):
-        super().__init__()
-        self.activation = keras.activations.get(activation)
-        self.head = keras.layers.Dense(2, kernel_initializer="ones")
-        self.pooling = keras.layers.GlobalAveragePooling2D()
-
-    def call(self, images):
-        return self.activation(self.head(self.pooling(images)))
+        images = keras.Input((16, 16, 3))
+        head = keras.layers.Dense(
+            2, activation=activation, kernel_initializer="ones"
+        )
+        pooled = keras.layers.GlobalAveragePooling2D()(images)
+        super().__init__(images, head(pooled))
+        self.head = head
 
     def attention(self, images):
         bias = keras.ops.convert_to_numpy(self.head.bias)[0]
@@ -100,7 +100,9 @@ def test_the_picture_shows_map_labels_and_probabilities(tmp_path, monkeypatch):
     logits = model.predict(IMAGES, verbose=0)
     shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
     softmax = shifted / shifted.sum(axis=1, keepdims=True)
-    np.testing.assert_allclose(seen["probabilities"], softmax, rtol=1e-5)
+    np.testing.assert_allclose(
+        seen["probabilities"], softmax, rtol=1e-5, atol=1e-30
+    )
     assert seen["labels"] == [0, 1]
     assert seen["class_names"] == ["cat", "dog"]
     assert seen["units"] == "score's standard deviation"
@@ -119,6 +121,18 @@ def test_probabilities_are_taken_as_they_are(tmp_path, monkeypatch, activation):
     model = train(AttentionPictures(IMAGES, tmp_path), activation=activation)
     outputs = model.predict(IMAGES, verbose=0)
     np.testing.assert_allclose(seen["probabilities"], outputs, rtol=1e-6)
+
+
+def test_what_the_model_does_not_tell_is_not_captioned(tmp_path, monkeypatch):
+    seen = {}
+    monkeypatch.setattr(
+        "keras_aib.callbacks.attention_pictures.plot_attention",
+        lambda *args, **options: seen.update(options),
+    )
+    pictures = AttentionPictures(IMAGES, tmp_path, labels=[0, 1])
+    pictures.set_model(LooksLeft("relu"))
+    pictures.on_epoch_end(0)
+    assert seen["probabilities"] is None
 
 
 def test_tensorboard_gets_the_pictures_where_it_is_installed(tmp_path):

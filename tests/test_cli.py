@@ -353,6 +353,16 @@ def test_export_compares_on_the_images_it_is_given(trained, material, tmp_path):
     assert metadata["input"]["shape"][0] == 1
 
 
+def test_a_plain_classifier_is_exported_too(tmp_path):
+    inputs = keras.Input((8, 8, 3))
+    x = keras.layers.GlobalAveragePooling2D()(inputs)
+    model = keras.Model(inputs, keras.layers.Dense(2)(x))
+    model.save(tmp_path / "plain.keras")
+    run("export", tmp_path / "plain.keras", "--output", tmp_path / "plain.onnx")
+    metadata = json.loads((tmp_path / "plain.onnx.json").read_text())
+    assert set(metadata["outputs"]) == {"probabilities"}
+
+
 def test_export_refuses_int8_blindly(material, tmp_path):
     result = run(
         *("export", material / "preset", "--output", tmp_path / "x.onnx"),

@@ -19,6 +19,7 @@ BACKENDS = {"tensorflow", "jax", "torch"}
 # Those that measure what a backend did, or ask it for what Keras has no word.
 NAME_A_BACKEND = {
     "keras_aib/compilation.py",
+    "keras_aib/data/augmentation.py",
     "keras_aib/export/",
     "zoo/training/distribution.py",
     "zoo/recipes/results.py",

@@ -22,7 +22,7 @@ from keras_aib.data.image_reader import ImageReader
 from keras_aib.explanation_index import Explanation
 from keras_aib.explanation_index import ExplanationIndex
 from keras_aib.files import check_local
-from keras_aib.fill_up import fill_up
+from keras_aib.image_batches import fill_up
 from keras_aib.models.output_head import OutputHead
 from keras_aib.models.output_head import find_output_head
 from keras_aib.visualization import overlay_attention

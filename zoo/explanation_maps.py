@@ -19,7 +19,7 @@ from keras_aib.data.decoding import UnreadableImageError
 from keras_aib.data.decoding import printable
 from keras_aib.data.image_files import find_images
 from keras_aib.data.image_reader import ImageReader
-from keras_aib.fill_up import fill_up
+from keras_aib.image_batches import fill_up
 from keras_aib.models import AIBClassifier
 from keras_aib.zoo.found_maps import FoundMaps
 from keras_aib.zoo.map_kind import MapKind

@@ -24,8 +24,8 @@ from keras_aib.attribution.search_options import SearchOptions
 from keras_aib.attribution.search_plan import SearchPlan
 from keras_aib.checks import check_images
 from keras_aib.checks import check_positive_integer
-from keras_aib.fill_up import fill_up
 from keras_aib.image_batches import ImageBatches
+from keras_aib.image_batches import fill_up
 
 INITIAL_ALPHA = 5.0
 # Of alpha: less and less of the image passes.

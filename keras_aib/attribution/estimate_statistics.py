@@ -16,8 +16,8 @@ from keras_aib.attribution.traced_layers import trace_layers
 from keras_aib.checks import check_images
 from keras_aib.checks import check_positive_integer
 from keras_aib.compilation import compile_function
-from keras_aib.fill_up import fill_up
 from keras_aib.image_batches import ImageBatches
+from keras_aib.image_batches import fill_up
 
 # As many as IBA's authors use.
 MOST_OF_UNKNOWN_LENGTH = 10_000

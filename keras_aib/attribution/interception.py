@@ -11,6 +11,7 @@ import keras
 from keras import tree
 
 from keras_aib.attribution.layer_tree import LayerPlace
+from keras_aib.models.graph import replaced_attribute
 
 Change = Callable[[Any], Any]
 
@@ -37,7 +38,6 @@ def intercept(
     quantized = getattr(layer, "quantization_mode", None) is not None
     name = "quantized_call" if quantized else "call"
     original = getattr(layer, name)
-    had_own = name in vars(layer)
 
     def call(*args: Any, **kwargs: Any) -> Any:
         if change_input is not None and args:
@@ -51,15 +51,8 @@ def intercept(
         first, *others = tree.flatten(outputs)
         return tree.pack_sequence_as(outputs, [change_output(first), *others])
 
-    setattr(layer, name, call)
-    try:
+    with replaced_attribute(layer, name, call):
         yield
-    finally:
-        # An outer `with` block on the same layer keeps its own function.
-        if had_own:
-            setattr(layer, name, original)
-        else:
-            delattr(layer, name)
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from keras_aib.attribution.placement import Placement
-from keras_aib.fill_up import fill_up
+from keras_aib.image_batches import fill_up
 
 BANDS = 16
 # Of the largest change: less is rounding.

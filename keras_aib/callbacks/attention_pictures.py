@@ -15,6 +15,7 @@ import keras
 import numpy as np
 
 from keras_aib.files import check_local
+from keras_aib.models.output_head import find_output_head
 from keras_aib.tensorboard_events import append_summary
 from keras_aib.visualization import plot_attention
 
@@ -33,7 +34,8 @@ class AttentionPictures(keras.callbacks.Callback):
 
     Accuracy does not tell whether a model looks at the object or at its
     surroundings, nor whether its attention has gone flat. A dozen photos
-    watched over the epochs do.
+    watched over the epochs do. The captions tell the predicted class and its
+    probability, where the model tells whether it gives logits.
 
     Writes `epoch_0001.png`, `epoch_0002.png`, ... made by
     `keras_aib.visualization.plot_attention`.
@@ -195,16 +197,15 @@ class AttentionPictures(keras.callbacks.Callback):
             )
         return maps[self.which]
 
-    def _probabilities(self) -> np.ndarray:
-        outputs = self.model.predict(self.images, verbose=0).astype("float32")
-        sigmoid = keras.activations.sigmoid
-        if getattr(self.model, "activation", None) is sigmoid:
-            return outputs
-        # Up to the rounding of half precision.
-        sums_to_one = np.allclose(outputs.sum(axis=-1), 1.0, atol=1e-2)
-        if sums_to_one and outputs.min() >= 0:
-            return outputs
-        return keras.ops.convert_to_numpy(keras.ops.softmax(outputs))
+    def _probabilities(self) -> np.ndarray | None:
+        try:
+            head = find_output_head(self.model)
+        except ValueError:
+            # Nothing tells what the outputs are, so the captions do not.
+            return None
+        return head.class_probabilities(
+            self.model.predict(self.images, verbose=0)
+        )
 
 
 def _is_figure(path: str) -> bool:

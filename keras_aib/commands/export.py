@@ -43,9 +43,9 @@ from keras_aib.commands.options import image_size_option
 )
 @click.option(
     "--outputs",
-    default="probabilities,attention",
     help="Of probabilities, logits, attention, attention_mean, "
-    "attention_stddev.",
+    "attention_stddev. [default: probabilities,attention; of a model without "
+    "attention: probabilities]",
 )
 @click.option(
     "--batch-size",
@@ -74,7 +74,7 @@ def export(
     quantization: str | None,
     data: str | None,
     limit: int,
-    outputs: str,
+    outputs: str | None,
     batch_size: int | None,
     image_size: tuple[int, int] | None,
     output_kind: str | None,
@@ -91,6 +91,7 @@ def export(
     the model; one that is not the model is deleted.
     """
     from keras_aib.export import export as export_model
+    from keras_aib.models import AIBClassifier
     from keras_aib.zoo.evaluation import open_images
     from keras_aib.zoo.training.model_source import ModelSource
 
@@ -101,8 +102,11 @@ def export(
             source, data, image_size=image_size, limit=limit, subset="training"
         )
         class_names = class_names or images.class_names
+    if outputs is None:
+        has_maps = isinstance(source.classifier, AIBClassifier)
+        outputs = "probabilities,attention" if has_maps else "probabilities"
     result = export_model(
-        source.model,
+        source.classifier,
         output,
         format=file_format,
         quantization=quantization,

@@ -1,9 +1,11 @@
 """Insertion of a layer into a functional backbone, by tracing it again."""
 
+import contextlib
 import difflib
 import itertools
 from collections.abc import Callable
 from collections.abc import Collection
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -229,6 +231,22 @@ def trace(
         call_function=call,
     )
     return made[id(final.operation)][final.output_index]
+
+
+@contextlib.contextmanager
+def replaced_attribute(owner: Any, name: str, value: Any) -> Iterator[None]:
+    """Give a layer or operation another attribute within the `with` block."""
+    original = getattr(owner, name)
+    had_own = name in vars(owner)
+    setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        # An outer `with` block on the same layer keeps its own.
+        if had_own:
+            setattr(owner, name, original)
+        else:
+            delattr(owner, name)
 
 
 def find_source(tensor: Any) -> TensorSource:

@@ -10,6 +10,7 @@ import numpy as np
 from keras import ops
 
 from keras_aib.models.graph import find_source
+from keras_aib.models.graph import replaced_attribute
 
 OUTPUT_KINDS = (
     "logits",
@@ -169,20 +170,12 @@ class OutputHead:
         if layer is None:
             yield
             return
-        if hasattr(layer, "activation"):
-            name, value = "activation", keras.activations.linear
-        else:
-            name, value = "call", _first
-        had_own = name in vars(layer)
-        original = getattr(layer, name)
-        setattr(layer, name, value)
-        try:
+        linear = ("activation", keras.activations.linear)
+        replacement = (
+            linear if hasattr(layer, "activation") else ("call", _first)
+        )
+        with replaced_attribute(layer, *replacement):
             yield
-        finally:
-            if had_own:
-                setattr(layer, name, original)
-            else:
-                delattr(layer, name)
 
     def log_probabilities(self, outputs: Any) -> Any:
         """Logarithms of the probabilities of classes or labels, float32.

@@ -9,7 +9,7 @@ import numpy as np
 from keras_aib.checks import check_finite
 from keras_aib.checks import check_images
 from keras_aib.checks import check_positive_integer
-from keras_aib.fill_up import fill_up
+from keras_aib.image_batches import fill_up
 from keras_aib.models.output_head import find_output_head
 
 DATA_FORMATS = ("channels_last", "channels_first")

@@ -1,7 +1,8 @@
 """The program `keras-aib`.
 
-It stands outside of the package: Keras fixes its backend when it is imported,
-which importing `keras_aib` does, and by then `--backend` must have been read.
+It is installed as the package `keras_aib_command`, beside `keras_aib`: Keras
+fixes its backend when it is imported, which importing `keras_aib` does, and by
+then `--backend` must have been read.
 """
 
 import importlib.util
@@ -31,7 +32,3 @@ def _asked_for(arguments: Sequence[str]) -> str | None:
         ):
             return backend
     return None
-
-
-if __name__ == "__main__":
-    main()
