@@ -10,6 +10,7 @@ import pytest
 from keras_aib import requirements
 
 REPOSITORY = Path(__file__).parents[1]
+pytestmark = pytest.mark.once
 
 
 @pytest.mark.parametrize(
