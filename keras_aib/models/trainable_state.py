@@ -44,7 +44,8 @@ def restore_frozen_layers(model: keras.Model, paths: Iterable[str]) -> None:
 
 def _places(model: keras.Model) -> Iterator[tuple[str, keras.layers.Layer]]:
     # The backbone stands behind the layers of the model's own graph.
-    return _walk([*_children(model), model.backbone], "", set())
+    behind = [model.backbone] if hasattr(model, "backbone") else []
+    return _walk([*_children(model), *behind], "", set())
 
 
 def _walk(
