@@ -13,6 +13,9 @@ os.environ.setdefault("MKL_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
+# TensorFlow turns it on by itself on some processors only, and without it has
+# no convolution of channels-first images on a CPU.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 # Many small graphs: compiling them costs more than running them. Processes with
 # JAX are started from every backend.
 os.environ.setdefault(

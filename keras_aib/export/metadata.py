@@ -44,8 +44,10 @@ def describe(
     whole = (format_name, quantization) == ("litert", "int8")
     outputs: dict[str, dict[str, Any]] = {}
     for index, name in enumerate(output_names):
+        # A SavedModel gives its outputs by name alone.
+        ordered = format_name != "tf_saved_model"
         outputs[name] = {
-            "index": index,
+            **({"index": index} if ordered else {}),
             "shape": list(deployed.output[name].shape),
             "dtype": "float32",
         }

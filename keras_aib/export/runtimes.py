@@ -55,7 +55,7 @@ def load_saved_model(path: Path, num_threads: int = 1) -> Runtime:
     for function in graph.library.function:
         nodes += function.node_def
     operators = dict(Counter(node.op for node in nodes))
-    return Runtime(run, operators, tuple(signature.structured_outputs))
+    return Runtime(run, operators, tuple(sorted(signature.structured_outputs)))
 
 
 def load_litert(path: Path, num_threads: int = 1) -> Runtime:
