@@ -6,7 +6,8 @@ TEST := .venvs/test/bin/python
 JAX := .venvs/jax/bin/python
 PYTEST := -m pytest -q -n $(WORKERS) --dist loadfile --durations=25
 
-ORDINARY := not large and not sweep and not deployment
+ORDINARY := not slow and not large and not sweep and not deployment
+LARGE := (slow or large)
 # What knows no backend, or fixes its own, runs once, on torch: it has nothing
 # to trace.
 EACH := and not once
@@ -14,7 +15,7 @@ RUNTIMES := .venvs/litert .venvs/onnx .venvs/serving
 
 .PHONY: help quickstart test test-large test-tensorflow test-jax test-torch \
 	test-large-tensorflow test-large-jax test-large-torch \
-	test-large-jax-few test-sweep install \
+	test-slow-jax test-sweep install \
 	test-deployment test-runtimes test-browser lint format clean
 
 help:
@@ -26,6 +27,7 @@ help:
 	@echo "make lint         ruff and mypy"
 	@echo "make format       let ruff rewrite the code"
 
+# All that .ci/run needs besides the first environment.
 install: .venvs/jax/.installed $(RUNTIMES:%=%/.installed)
 
 quickstart: .venvs/quickstart/.installed
@@ -37,34 +39,35 @@ test-large: test-large-tensorflow test-large-jax test-large-torch
 test-tensorflow: .venvs/test/.installed
 	KERAS_BACKEND=tensorflow $(TEST) $(PYTEST) -m "$(ORDINARY) $(EACH)"
 
-# The JAX environment has neither TensorFlow nor torch. What needs them, a file
-# saved on JAX and loaded elsewhere, and KerasCV, runs in the other one.
-test-jax: .venvs/jax/.installed .venvs/test/.installed
+# The JAX environment has neither TensorFlow nor torch.
+test-jax: .venvs/jax/.installed
 	KERAS_BACKEND=jax $(JAX) $(PYTEST) -m "$(ORDINARY) $(EACH)"
-	KERAS_BACKEND=jax $(TEST) $(PYTEST) tests/test_saving.py \
-		tests/test_export.py \
-		-k "every_installed_backend or who_wrote_it or file_is_the_model"
 
 test-torch: .venvs/test/.installed
 	KERAS_BACKEND=torch $(TEST) $(PYTEST) -m "$(ORDINARY)"
 
 test-large-tensorflow: .venvs/test/.installed
-	KERAS_BACKEND=tensorflow $(TEST) $(PYTEST) -m "large $(EACH)"
+	KERAS_BACKEND=tensorflow $(TEST) $(PYTEST) -m "$(LARGE) $(EACH)"
 
-test-large-jax: .venvs/jax/.installed .venvs/test/.installed
+test-large-jax: test-slow-jax
 	KERAS_BACKEND=jax $(JAX) $(PYTEST) -m "large $(EACH)"
 	KERAS_BACKEND=jax $(TEST) $(PYTEST) -m "large $(EACH)" tests/test_backbones.py \
 		-k "KerasCV or reload"
 
-# Those of the large tests on JAX that take seconds.
-test-large-jax-few: .venvs/jax/.installed
+# What needs TensorFlow or torch beside JAX, such as a file saved on JAX and
+# loaded elsewhere, and KerasCV, runs in the other environment.
+test-slow-jax: .venvs/jax/.installed .venvs/test/.installed
+	KERAS_BACKEND=jax $(JAX) $(PYTEST) -m "slow $(EACH)"
 	KERAS_BACKEND=jax $(JAX) $(PYTEST) -m "large $(EACH)" \
 		tests/test_backbones.py tests/test_benchmark_latency.py \
 		-k "KerasHub-ResNet] or EfficientNet] or DINOv2_with \
 		or MobileNetV2] or reload or test_a_run"
+	KERAS_BACKEND=jax $(TEST) $(PYTEST) tests/test_saving.py \
+		tests/test_export.py \
+		-k "every_installed_backend or who_wrote_it or file_is_the_model"
 
 test-large-torch: .venvs/test/.installed
-	KERAS_BACKEND=torch $(TEST) $(PYTEST) -m large
+	KERAS_BACKEND=torch $(TEST) $(PYTEST) -m "$(LARGE)"
 
 # Exported files, in environments that have their runtime and nothing else.
 test-deployment: test-runtimes test-browser

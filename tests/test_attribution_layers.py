@@ -93,7 +93,16 @@ def test_blocks_and_norms_of_a_transformer(build, stack, prefix, grid):
     )
 
 
-@pytest.mark.parametrize(("build", "stack", "prefix", "grid"), FAMILIES)
+@pytest.mark.parametrize(
+    ("build", "stack", "prefix", "grid"),
+    [
+        FAMILIES[0],
+        *(
+            pytest.param(*family.values, id=family.id, marks=pytest.mark.slow)
+            for family in FAMILIES[1:]
+        ),
+    ],
+)
 def test_coiba_on_a_transformer(build, stack, prefix, grid):
     model = with_head(build())
     height, width, _ = model.input_shape[1:]

@@ -99,6 +99,7 @@ else:
         assert run.returncode == 0, run.stderr[-3000:]
         return json.loads(run.stdout)
 
+    @pytest.mark.slow
     def test_steps_equal_those_of_one_device(report):
         assert report["num_devices"] == 2
         assert report["start_difference"] == 0.0
@@ -118,21 +119,25 @@ else:
         assert report["moved"] > 1e-2
         assert report["difference"] < 1e-5
 
+    @pytest.mark.slow
     def test_the_compared_loss_holds_the_rate_and_the_quantizer(report):
         first = report["alone"]["first"]
         assert 1e-2 * first["kl_bits"] * np.log(2) > 0.2 * first["loss"]
         assert first["anchor_distance"] > 1e-2
 
+    @pytest.mark.slow
     def test_what_is_saved_loads_on_one_device_of_any_backend(report):
         assert report["loaded_difference"] == 0.0
         assert report["synchronized"] is False
 
+    @pytest.mark.slow
     def test_batches_that_do_not_divide_are_refused(report):
         for case in ("last_batch", "prediction"):
             assert "multiple of 2" in report[f"uneven_{case}"]
         assert "missing" in report["other_error"]
         assert "multiple" not in report["other_error"]
 
+    @pytest.mark.slow
     def test_even_batches_train_and_evaluate(report):
         assert report["sizes"] == [8, 2]
         assert report["finite"]

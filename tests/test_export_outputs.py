@@ -103,6 +103,7 @@ def test_litert_keeps_the_order_of_the_outputs(tmp_path):
     assert [x["index"] for x in metadata["outputs"].values()] == [0, 1, 2]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not HAS_TENSORFLOW, reason="TensorFlow writes int8")
 def test_int8_of_fixed_batches(tmp_path):
     result = export(
@@ -140,6 +141,7 @@ def test_calibration_does_not_see_what_a_file_is_judged_by():
         split_images(IMAGES[:1], None)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not HAS_TENSORFLOW, reason="TensorFlow writes int8")
 def test_int8_of_other_images_than_come(tmp_path):
     model = classifier("softmax")

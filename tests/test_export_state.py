@@ -132,6 +132,7 @@ def test_state_that_is_no_weight(first, policy, tolerance, tmp_path):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not HAS_TENSORFLOW, reason="TensorFlow writes them")
 @pytest.mark.parametrize("name", ["model", "model.tflite"])
 def test_state_in_the_files_of_tensorflow(name, tmp_path):

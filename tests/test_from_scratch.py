@@ -58,6 +58,7 @@ def run(net, tmp_path, *arguments):
     return rows, figures
 
 
+@pytest.mark.slow
 def test_every_variant_leaves_its_figures(few_images, tiny_vgg32, tmp_path):
     rows, figures = run("vgg32", tmp_path)
     assert set(figures) == set(VARIANTS)

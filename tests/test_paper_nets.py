@@ -219,6 +219,7 @@ def test_vgg16_pools_to_three_by_three(sides, pooled):
         np.testing.assert_allclose(received[:, 1, 2], middle, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_training_moves_vgg32_and_holds_its_anchors():
     recipe = paper_recipe("aib_vgg32")
     model = zoo.load("aib_vgg32", 10, weights=None, seed=0, **recipe.options)

@@ -278,6 +278,7 @@ assert history["kl_bits"][0] > 0
 """
 
 
+@pytest.mark.slow
 def test_saved_here_loads_and_trains_on_every_installed_backend(tmp_path):
     images, labels = make_images()
     model = make_model(make_backbone(with_skip=True))

@@ -91,7 +91,17 @@ def test_a_run_killed_in_mid_epoch_ends_as_if_it_had_not_been(
 
 @pytest.mark.parametrize(
     ("moment", "epoch"),
-    [("save", 0), ("_write_log", 1), ("_write_models", 1), ("rewrite", 0)],
+    [
+        ("_write_models", 1),
+        *(
+            pytest.param(moment, epoch, marks=pytest.mark.slow)
+            for moment, epoch in (
+                ("save", 0),
+                ("_write_log", 1),
+                ("rewrite", 0),
+            )
+        ),
+    ],
 )
 def test_a_kill_between_two_files_is_mended(
     material, reference, tmp_path, without_pictures, moment, epoch
@@ -118,6 +128,7 @@ def test_a_kill_between_two_files_is_mended(
     check_same_end(run, reference)
 
 
+@pytest.mark.slow
 def test_a_finished_run_goes_on_for_more_epochs(
     material, reference, tmp_path, without_pictures
 ):
@@ -129,6 +140,7 @@ def test_a_finished_run_goes_on_for_more_epochs(
     check_same_end(run, reference)
 
 
+@pytest.mark.slow
 def test_a_run_in_half_precision_goes_on_too(
     material, tmp_path, without_pictures
 ):

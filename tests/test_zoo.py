@@ -132,6 +132,7 @@ def test_classifier_is_scaling_backbone_and_head(classifier, cat):
     np.testing.assert_allclose(logits, expected, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_backbone_is_the_classifiers_with_fixed_size(classifier):
     backbone = zoo.load_backbone(LITE0, image_size=(64, 96))
     assert isinstance(backbone, keras_hub.models.EfficientNetBackbone)
