@@ -115,11 +115,15 @@ clean:
 .venvs/quickstart/.installed: REQUIREMENTS := examples/requirements.txt
 .venvs/quickstart/.installed: NO_DEPS := keras-hub==0.32.0
 
+# What is never imported need not be compiled.
+INSTALL = .venvs/$*/bin/python -m pip install --quiet \
+	--disable-pip-version-check --no-compile
+
 # TensorFlow brings Keras with it, which a served model does without.
 $(RUNTIMES:%=%/.installed): .venvs/%/.installed: examples/requirements-%.txt
 	rm -rf .venvs/$*
 	$(PYTHON) -m venv .venvs/$*
-	.venvs/$*/bin/python -m pip install --quiet --disable-pip-version-check \
+	$(INSTALL) \
 		-r $<
 	.venvs/$*/bin/python -m pip uninstall --quiet --yes keras
 	touch $@
@@ -130,10 +134,10 @@ $(RUNTIMES:%=%/.installed): .venvs/%/.installed: examples/requirements-%.txt
 .venvs/%/.installed: pyproject.toml
 	rm -rf .venvs/$*
 	$(PYTHON) -m venv .venvs/$*
-	.venvs/$*/bin/python -m pip install --quiet --disable-pip-version-check \
+	$(INSTALL) \
 		"setuptools>=77" wheel -r $(REQUIREMENTS)
-	.venvs/$*/bin/python -m pip install --quiet --disable-pip-version-check \
+	$(INSTALL) \
 		--no-deps $(NO_DEPS)
-	.venvs/$*/bin/python -m pip install --quiet --disable-pip-version-check \
+	$(INSTALL) \
 		--no-deps --no-build-isolation --editable .
 	touch $@

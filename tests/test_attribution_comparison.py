@@ -168,6 +168,7 @@ def test_a_missing_library_is_named(monkeypatch):
         other_explanations.grad_cam(model, images, [0], "second")
 
 
+@pytest.mark.slow
 def test_the_recipe_runs_and_skips_what_is_done(coloured, tmp_path):
     path = tmp_path / "results.csv"
     attribution_comparison.main(options_of(path, *OWN_METHODS, "attention"))

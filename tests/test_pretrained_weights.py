@@ -51,7 +51,11 @@ def test_efficientnet_lite_grows_by_its_coefficients(variant, width, depth):
 
 
 @pytest.mark.parametrize(
-    "variant", [pytest.param("lite1", marks=pytest.mark.large), "lite2"]
+    "variant",
+    [
+        pytest.param("lite1", marks=pytest.mark.large),
+        pytest.param("lite2", marks=pytest.mark.slow),
+    ],
 )
 def test_efficientnet_lite_sees_the_cat(variant):
     name = f"efficientnet_{variant}.imagenet"
