@@ -315,6 +315,7 @@ def test_a_run(tmp_path, monkeypatch, left_out):
     check_real_run(files, tmp_path / "rows.csv", monkeypatch, left_out)
 
 
+@pytest.mark.once
 @pytest.mark.large
 def test_a_run_of_all_formats(tmp_path, monkeypatch, left_out):
     files = benchmark_latency.FILES
