@@ -1,17 +1,15 @@
 """Photos, and the trained model as files, for the deployment examples."""
 
-import importlib.util
 import os
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from deployed import EXAMPLES
 from deployed import MODEL
 from deployed import RUNTIMES
 from deployed import SIDE
 from deployed import load
+from photo_module import load_photo_module
 from PIL import Image
 
 from keras_aib import zoo
@@ -77,12 +75,4 @@ def crops_of(photos):
 
 @pytest.fixture
 def photo_module(monkeypatch):
-    # The module sets Pillow's limit for its own program, not for these tests.
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
-    spec = importlib.util.spec_from_file_location(
-        "photo", EXAMPLES / "photo.py"
-    )
-    module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, "photo", module)
-    spec.loader.exec_module(module)
-    return module
+    return load_photo_module(monkeypatch)

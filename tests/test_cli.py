@@ -313,6 +313,7 @@ def test_paths_are_kept_whole_so_that_a_run_resumes_from_anywhere(
         assert seen[-1].model == str(material / "preset")
 
 
+@pytest.mark.once
 @pytest.mark.large
 def test_a_model_of_the_zoo_from_training_to_the_page(material, tmp_path):
     folder = tmp_path / "run"

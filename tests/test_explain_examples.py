@@ -57,6 +57,7 @@ def test_explain_vit(tmp_path, monkeypatch, capsys):
     ]
 
 
+@pytest.mark.once
 @pytest.mark.large
 def test_explain_cnn(tmp_path):
     run = subprocess.run(

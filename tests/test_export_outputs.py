@@ -1,8 +1,6 @@
 """What a file gives: probabilities of what the model is, in order, by name."""
 
-import importlib.util
 import json
-import sys
 from pathlib import Path
 
 import keras
@@ -11,6 +9,7 @@ import pytest
 from exportable import HAS_TENSORFLOW
 from exportable import make_images
 from exportable import make_model
+from photo_module import load_photo_module
 
 from keras_aib.export import ExportError
 from keras_aib.export import export
@@ -22,7 +21,6 @@ from keras_aib.models.output_head import OutputHead
 
 SHAPE = (16, 16, 3)
 IMAGES = make_images(8)
-EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
 def classifier(activation=None, units=3, **shape):
@@ -206,16 +204,7 @@ def test_a_single_output_has_one_name_or_two():
 
 @pytest.fixture
 def photo(monkeypatch):
-    from PIL import Image
-
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
-    spec = importlib.util.spec_from_file_location(
-        "photo_of_labels", EXAMPLES / "photo.py"
-    )
-    module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, spec.name, module)
-    spec.loader.exec_module(module)
-    return module
+    return load_photo_module(monkeypatch)
 
 
 @pytest.mark.once

@@ -170,6 +170,7 @@ def test_the_learning_rate_with_the_lowest_loss_is_taken(tmp_path):
     assert results.best_learning_rate("plain", path) == 1e-2
 
 
+@pytest.mark.once
 @pytest.mark.large
 def test_the_recipes_run_and_skip_what_is_done(tmp_path, monkeypatch):
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
