@@ -99,7 +99,17 @@ def plan_of(model, **options):
     )
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(
+    "case",
+    [
+        *list(CASES)[::6],
+        *(
+            pytest.param(case, marks=pytest.mark.slow)
+            for index, case in enumerate(CASES)
+            if index % 6
+        ),
+    ],
+)
 def test_a_change_of_the_image_shows_where_it_was(case):
     model = model_of(CASES[case])
     assert "places" in attribution.list_layers(model)

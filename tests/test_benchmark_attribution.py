@@ -94,6 +94,7 @@ def test_what_is_timed_explains_as_asked(model, capacities):
     assert result.options["copies"] == 2
 
 
+@pytest.mark.slow
 def test_rows_are_appended_once(tmp_path, monkeypatch, capsys):
     asked = []
 

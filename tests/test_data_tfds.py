@@ -91,6 +91,7 @@ def test_fit_from_tfds(prepared):
     assert np.isfinite(history.history["loss"]).all()
 
 
+@pytest.mark.once
 def test_reading_tfds_does_not_import_tensorflow(prepared):
     if keras.backend.backend() == "tensorflow":
         backend = "import tensorflow"

@@ -110,6 +110,7 @@ def test_a_preprocessor_that_resizes_fixes_the_size():
     assert deployed.input_shape == (None, 8, 8, 3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
 def test_mixed_precision_is_exported_in_float32(tmp_path, precision):
     keras.config.set_dtype_policy(precision)

@@ -104,7 +104,9 @@ def assert_file_is_what_predict_gives(model, path, tolerance, **options):
         (normalization, "mixed_float16", 0.01),
         (nested, "mixed_bfloat16", 0.05),
         (remembering, "mixed_bfloat16", 0.05),
-        (discretization, "mixed_bfloat16", 0.05),
+        pytest.param(
+            *(discretization, "mixed_bfloat16", 0.05), marks=pytest.mark.slow
+        ),
     ],
 )
 def test_state_that_is_no_weight(first, policy, tolerance, tmp_path):

@@ -160,6 +160,7 @@ CHANGES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_changed_model_comes_back(tmp_path, change):
     model = CHANGES[change](make_model())

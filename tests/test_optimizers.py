@@ -38,6 +38,7 @@ def moves(optimizer):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", [GroupedSGD, GroupedAdam])
 def test_only_the_anchors_move_less(optimizer):
     scaled = moves(optimizer(0.05, learning_rate_scales={"anchors": SCALE}))

@@ -89,6 +89,7 @@ REGISTERED = re.compile(
 )
 
 
+@pytest.mark.once
 def test_import_makes_all_known_and_all_there():
     """Every class that a file may name, and every room, lazy ones too."""
     declared = {
