@@ -192,7 +192,8 @@ def _open_side(
             "They are left out.",
             stacklevel=3,
         )
-    kept = [image for image in side if image not in set(missing)]
+    gone = set(missing)
+    kept = [image for image in side if image not in gone]
     return open_run_images(
         run.data, kept, run.class_names, image_size, **settings
     )

@@ -7,6 +7,7 @@ import click
 
 from keras_aib.commands.options import backend_option
 from keras_aib.commands.options import image_size_option
+from keras_aib.commands.options import output_kind_option
 from keras_aib.commands.spoken_warnings import spoken_warnings
 
 STATISTICS_FILE = "statistics.npz"
@@ -82,14 +83,7 @@ BATCH_SIZES = {"attention": 32, "iba": 8, "coiba": 8}
     type=click.IntRange(1),
     help="Images at once. [default: 32; 8 for iba and coiba]",
 )
-@click.option(
-    "--output-kind",
-    type=click.Choice(
-        ("logits", "probabilities", "label_logits", "label_probabilities")
-    ),
-    help="What the model gives, where its last layers do not tell: of classes "
-    "of which one is right, or of labels of which each is right or not.",
-)
+@output_kind_option
 @image_size_option
 @backend_option
 def explain(

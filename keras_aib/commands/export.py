@@ -6,6 +6,7 @@ import click
 
 from keras_aib.commands.options import backend_option
 from keras_aib.commands.options import image_size_option
+from keras_aib.commands.options import output_kind_option
 
 
 @click.command()
@@ -53,14 +54,7 @@ from keras_aib.commands.options import image_size_option
     help="Fix the number of images per call. [default: any]",
 )
 @image_size_option
-@click.option(
-    "--output-kind",
-    type=click.Choice(
-        ("logits", "probabilities", "label_logits", "label_probabilities")
-    ),
-    help="What the model gives, where it does not tell: of classes of which "
-    "one is right, or of labels of which each is right or not.",
-)
+@output_kind_option
 @click.option(
     "--overwrite",
     is_flag=True,
