@@ -198,21 +198,23 @@ class BottleneckSearch:
         for _ in range(self._options.steps):
             losses, gradient = plan.step(
                 objective,
-                alpha.value,
+                # A tensor: for a variable TensorFlow would trace once more.
+                ops.convert_to_tensor(alpha),
                 self._options.beta,
                 *batch,
                 plan.draw(draws),
             )
             optimizer.apply([gradient])
             history.append(ops.convert_to_numpy(losses))
-        damping, prefix, capacities = plan.measure(alpha.value, features)
+        alphas = ops.convert_to_tensor(alpha)
+        damping, prefix, capacities = plan.measure(alphas, features)
         losses = np.stack(history, axis=1)
         kept = np.full(len(images), np.nan)
         if objective.function is None:
             noise = plan.draw(draws)
-            kept = plan.kept(objective, alpha.value, *batch, noise)
+            kept = plan.kept(objective, alphas, *batch, noise)
             kept = ops.convert_to_numpy(kept)
-        outside = plan.outside(alpha.value, features[0])
+        outside = plan.outside(alphas, features[0])
         found = [damping, prefix, losses, labels, probability, kept]
         return [*found, *outside, *capacities]
 
