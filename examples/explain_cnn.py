@@ -32,7 +32,7 @@ from keras_aib import attribution
 from keras_aib import data
 from keras_aib import visualization
 from keras_aib import zoo
-from keras_aib.zoo import metrics
+from keras_aib.metrics import classification as metrics
 from keras_aib.zoo.recipes.compared_models import random_crops
 from keras_aib.zoo.recipes.photographs import load_photographs
 

@@ -30,7 +30,7 @@ from keras_aib import attribution
 from keras_aib import data
 from keras_aib import visualization
 from keras_aib import zoo
-from keras_aib.zoo import metrics
+from keras_aib.metrics import classification as metrics
 
 MODEL = "vit_tiny32.cifar10"
 BLOCK = "vit_encoder/block_{}"

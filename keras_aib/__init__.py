@@ -4,11 +4,14 @@ import importlib
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from keras_aib import _backend_check as _backend_check
+# First: a backend that is missing is an error of its own.
+from keras_aib.utils import backend_check as backend_check  # isort: skip
+
 from keras_aib import callbacks as callbacks
 from keras_aib import data as data
 from keras_aib import export as export
 from keras_aib import layers as layers
+from keras_aib import metrics as metrics
 from keras_aib import models as models
 from keras_aib import ops as ops
 from keras_aib import optimizers as optimizers

@@ -2,7 +2,7 @@
 
 from click.testing import CliRunner
 
-from keras_aib.commands import command_line
+from keras_aib.cli.command_line import command_line
 
 
 def run(*arguments, code=0):

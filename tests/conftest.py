@@ -1,7 +1,6 @@
 """What every test shares: the backend under test and fixed seeds."""
 
 import os
-import sys
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -27,7 +26,6 @@ os.environ.setdefault(
 )
 # Otherwise each of the many processes compiles its imports anew: importing
 # TensorFlow takes 15 s then, not 5.
-sys.dont_write_bytecode = False
 os.environ["PYTHONDONTWRITEBYTECODE"] = ""
 # What was compiled once is read again, in another process and another run.
 os.environ.setdefault(

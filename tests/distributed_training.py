@@ -8,8 +8,8 @@ import keras
 import numpy as np
 
 from keras_aib.models import AIBClassifier
-from keras_aib.zoo.training.distribution import distribution_scope
-from keras_aib.zoo.training.distribution import even_batches
+from keras_aib.runs.distribution import distribution_scope
+from keras_aib.runs.distribution import even_batches
 
 NUM_DEVICES = 2
 BATCH_SIZE = 8

@@ -13,15 +13,15 @@ from keras import ops
 from keras_aib import attribution
 from keras_aib.attribution import search_plan
 from keras_aib.attribution.bottleneck_search import BottleneckSearch
-from keras_aib.attribution.cut import Cut
 from keras_aib.attribution.damping import blurred_damping
 from keras_aib.attribution.damping import damping_of
 from keras_aib.attribution.damping import gaussian_kernel
-from keras_aib.attribution.feature_layout import FeatureLayout
 from keras_aib.attribution.metrics import mass_inside
 from keras_aib.attribution.metrics import mprt
 from keras_aib.attribution.metrics import pointing_game
 from keras_aib.attribution.objective import Objective
+from keras_aib.graph.cut import Cut
+from keras_aib.graph.feature_layout import FeatureLayout
 
 
 @pytest.fixture(scope="module")

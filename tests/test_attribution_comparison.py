@@ -9,8 +9,9 @@ import pytest
 
 from keras_aib import data
 from keras_aib import zoo
-from keras_aib.attribution.interception import intercept
-from keras_aib.attribution.layer_tree import find_layer
+from keras_aib.graph.interception import intercept
+from keras_aib.graph.layer_tree import find_layer
+from keras_aib.zoo.architectures.vit import PRETRAINED
 from keras_aib.zoo.pretrained import assemble_classifier
 from keras_aib.zoo.pretrained import build_head
 from keras_aib.zoo.recipes import attribution_comparison
@@ -19,7 +20,6 @@ from keras_aib.zoo.recipes import other_explanations
 from keras_aib.zoo.recipes import photographs
 from keras_aib.zoo.recipes import results
 from keras_aib.zoo.recipes import tables
-from keras_aib.zoo.vit import PRETRAINED
 
 BACKEND = keras.config.backend()
 COLOURS = np.random.default_rng(3).uniform(0, 255, (10, 3)).round()

@@ -9,11 +9,11 @@ import keras
 import numpy as np
 import pytest
 
-from keras_aib.zoo import benchmark
-from keras_aib.zoo import benchmark_memory
-from keras_aib.zoo.benchmark import Workload
-from keras_aib.zoo.benchmark import compare
-from keras_aib.zoo.benchmark import interleave
+from keras_aib.zoo.benchmarks import memory as benchmark_memory
+from keras_aib.zoo.benchmarks import speed as benchmark
+from keras_aib.zoo.benchmarks.speed import Workload
+from keras_aib.zoo.benchmarks.speed import compare
+from keras_aib.zoo.benchmarks.speed import interleave
 
 TINY = Workload("tiny", 8, batch_size=2, rounds=2, steps=1, num_samples=3)
 
@@ -181,7 +181,7 @@ def test_memory_is_that_of_a_process_of_its_own(monkeypatch):
         "aib": {"peak_memory_mb": 150.0, "memory_ratio_to_plain": 1.5},
     }
     assert len(commands) == 2
-    assert commands[0][1:3] == ["-m", "keras_aib.zoo.benchmark"]
+    assert commands[0][1:3] == ["-m", "keras_aib.zoo.benchmarks.speed"]
 
 
 def test_what_such_a_process_prints(capsys):

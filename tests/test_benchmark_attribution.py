@@ -8,9 +8,9 @@ import keras
 import numpy as np
 import pytest
 
-from keras_aib.zoo import benchmark_attribution as benchmark
-from keras_aib.zoo.benchmark_attribution import AttributionWorkload
-from keras_aib.zoo.benchmark_attribution import Case
+from keras_aib.zoo.benchmarks import attribution as benchmark
+from keras_aib.zoo.benchmarks.attribution import AttributionWorkload
+from keras_aib.zoo.benchmarks.attribution import Case
 from keras_aib.zoo.recipes.results import read_rows
 from keras_aib.zoo.recipes.tables import all_tables
 
@@ -151,7 +151,7 @@ def test_memory_is_that_of_a_process_of_its_own(monkeypatch):
     monkeypatch.setattr(subprocess, "run", run)
     assert benchmark.peak_memory(TINY) == {"peak_memory_mb": 150.0}
     ((_, _, module, *arguments),) = commands
-    assert module == "keras_aib.zoo.benchmark_attribution"
+    assert module == "keras_aib.zoo.benchmarks.attribution"
     # What that process makes of it.
     options = benchmark.parse(arguments)
     assert options.only_memory

@@ -15,14 +15,14 @@ from keras_aib.export import ExportError
 from keras_aib.export import ExportResult
 from keras_aib.export.conversion import FORMATS
 from keras_aib.export.routes import find_routes
-from keras_aib.zoo import benchmark
-from keras_aib.zoo import benchmark_latency
-from keras_aib.zoo.benchmark import Workload
-from keras_aib.zoo.benchmark_latency import Candidate
-from keras_aib.zoo.benchmark_latency import latency_tasks
-from keras_aib.zoo.benchmark_latency import serve
-from keras_aib.zoo.benchmark_latency import turn
-from keras_aib.zoo.benchmark_latency import write_candidates
+from keras_aib.zoo.benchmarks import latency as benchmark_latency
+from keras_aib.zoo.benchmarks import speed as benchmark
+from keras_aib.zoo.benchmarks.latency import Candidate
+from keras_aib.zoo.benchmarks.latency import latency_tasks
+from keras_aib.zoo.benchmarks.latency import serve
+from keras_aib.zoo.benchmarks.latency import turn
+from keras_aib.zoo.benchmarks.latency import write_candidates
+from keras_aib.zoo.benchmarks.speed import Workload
 from keras_aib.zoo.recipes import tables
 
 TINY = Workload("tiny", 32, batch_size=1, rounds=2, steps=1)

@@ -17,9 +17,9 @@ from training_runs import tiny_model
 
 from keras_aib import cli
 from keras_aib import zoo
-from keras_aib.commands import options
-from keras_aib.zoo.training import RunConfig
-from keras_aib.zoo.training import TrainingRun
+from keras_aib.cli import options
+from keras_aib.runs import RunConfig
+from keras_aib.runs import TrainingRun
 
 pytestmark = pytest.mark.filterwarnings(
     # The environment for JAX has no tensorboard.
@@ -196,8 +196,8 @@ def test_explain(trained, material, tmp_path):
 
 @pytest.mark.once
 def test_the_page_is_sorted_by_class_and_probability(tmp_path):
-    from keras_aib.explanation_index import Explanation
-    from keras_aib.explanation_index import ExplanationIndex
+    from keras_aib.visualization.page import Explanation
+    from keras_aib.visualization.page import ExplanationIndex
 
     index = ExplanationIndex("<i>")
     photo = np.zeros((4, 4, 3), "uint8")
@@ -271,7 +271,7 @@ def test_benchmark_gets_its_arguments(monkeypatch):
     received = []
     module = types.ModuleType("benchmark")
     module.main = received.append
-    monkeypatch.setitem(sys.modules, "keras_aib.zoo.benchmark", module)
+    monkeypatch.setitem(sys.modules, "keras_aib.zoo.benchmarks.speed", module)
     run("benchmark", "--pixels", "224", "--help", "more")
     assert received == [["--pixels", "224", "--help", "more"]]
 

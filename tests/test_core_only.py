@@ -10,7 +10,7 @@ import keras
 import pytest
 
 import keras_aib_command
-from keras_aib import _backend_check
+from keras_aib.utils import backend_check as _backend_check
 
 pytestmark = pytest.mark.once
 

@@ -10,8 +10,8 @@ import keras
 import numpy as np
 import pytest
 
-from keras_aib.zoo.training.distribution import distribution_scope
-from keras_aib.zoo.training.distribution import even_batches
+from keras_aib.runs.distribution import distribution_scope
+from keras_aib.runs.distribution import even_batches
 
 HERE = Path(__file__).parent
 

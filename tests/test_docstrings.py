@@ -10,7 +10,7 @@ import pytest
 from training_runs import tiny_config
 
 import keras_aib
-from keras_aib.zoo.training import TrainingRun
+from keras_aib.runs import TrainingRun
 
 pytestmark = pytest.mark.once
 
@@ -21,8 +21,9 @@ MODULES = (
     "callbacks",
     "visualization",
     "export",
-    "files",
-    "image_batches",
+    "graph",
+    "metrics",
+    "utils",
     "attribution",
     "attribution.metrics",
     "data.published",
@@ -31,12 +32,12 @@ MODULES = (
     "data.arrays",
     "data.image_dataset",
     "zoo",
-    "zoo.training",
+    "runs",
 )
 # Too much for a test, and why.
 NOT_RUN = {
     "zoo.download.download": "the address is made up",
-    "zoo.training.training_run.TrainingRun": "trains a large net for epochs",
+    "runs.training_run.TrainingRun": "trains a large net for epochs",
 }
 
 

@@ -13,10 +13,10 @@ from PIL import Image
 
 from keras_aib import data
 from keras_aib.attribution import FeatureStatistics
+from keras_aib.zoo.architectures.vit import PRETRAINED
+from keras_aib.zoo.architectures.vit import build_vit_tiny32
 from keras_aib.zoo.pretrained import assemble_classifier
 from keras_aib.zoo.pretrained import build_head
-from keras_aib.zoo.vit import PRETRAINED
-from keras_aib.zoo.vit import build_vit_tiny32
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 

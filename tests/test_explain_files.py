@@ -10,9 +10,9 @@ from command_runs import run
 from PIL import Image
 from training_runs import tiny_model
 
-from keras_aib.explanation_index import Explanation
-from keras_aib.explanation_index import ExplanationIndex
-from keras_aib.zoo.overlay_folder import OverlayFolder
+from keras_aib.runs.overlay_folder import OverlayFolder
+from keras_aib.visualization.page import Explanation
+from keras_aib.visualization.page import ExplanationIndex
 
 pytestmark = pytest.mark.once
 

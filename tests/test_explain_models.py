@@ -10,9 +10,9 @@ from keras import layers
 from PIL import Image
 
 from keras_aib import zoo
-from keras_aib.requirements import require
-from keras_aib.zoo.training import model_source
-from keras_aib.zoo.training.model_source import ModelSource
+from keras_aib.runs import model_source
+from keras_aib.runs.model_source import ModelSource
+from keras_aib.utils.requirements import require
 
 SIZE = 12
 # Of a black image these are what the model gives.

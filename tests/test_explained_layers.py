@@ -4,11 +4,11 @@ import keras
 import pytest
 from training_runs import tiny_model
 
-from keras_aib.zoo.explained_layers import choose_layers
+from keras_aib.runs.explained_layers import choose_layers
+from keras_aib.zoo.architectures.vit import PRETRAINED
+from keras_aib.zoo.architectures.vit import build_vit_tiny32
 from keras_aib.zoo.pretrained import assemble_classifier
 from keras_aib.zoo.pretrained import build_head
-from keras_aib.zoo.vit import PRETRAINED
-from keras_aib.zoo.vit import build_vit_tiny32
 
 
 def network(side, strides):

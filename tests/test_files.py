@@ -6,9 +6,9 @@ import stat
 
 import pytest
 
-from keras_aib import files
-from keras_aib.files import check_local
-from keras_aib.files import written_whole
+from keras_aib.utils import files
+from keras_aib.utils.files import check_local
+from keras_aib.utils.files import written_whole
 
 pytestmark = pytest.mark.once
 

@@ -17,9 +17,9 @@ from keras_aib import data
 from keras_aib import visualization
 from keras_aib.callbacks import AttentionPictures
 from keras_aib.export import export
+from keras_aib.runs import TrainingRun
 from keras_aib.zoo.download import download
 from keras_aib.zoo.recipes import results
-from keras_aib.zoo.training import TrainingRun
 
 pytestmark = [
     pytest.mark.once,

@@ -15,8 +15,8 @@ from explained_models import statistics_of
 from keras_aib import attribution
 from keras_aib import data
 from keras_aib.attribution import estimate_statistics
-from keras_aib.image_batches import ImageBatches
 from keras_aib.models import AIBClassifier
+from keras_aib.utils.image_batches import ImageBatches
 
 # The package holds a function of this name.
 module = importlib.import_module("keras_aib.attribution.estimate_statistics")

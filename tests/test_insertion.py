@@ -4,9 +4,9 @@ import keras
 import numpy as np
 import pytest
 
+from keras_aib.graph.token_grid import TokenGrid
+from keras_aib.graph.token_grid import infer_token_grid
 from keras_aib.models import AIBClassifier
-from keras_aib.models.token_grid import TokenGrid
-from keras_aib.models.token_grid import infer_token_grid
 
 layers = keras.layers
 

@@ -8,8 +8,8 @@ import pytest
 
 from keras_aib import zoo
 from keras_aib.models import AIBClassifier
-from keras_aib.zoo.keras_applications import PREFIX
-from keras_aib.zoo.keras_applications import list_applications
+from keras_aib.zoo.sources.keras_applications import PREFIX
+from keras_aib.zoo.sources.keras_applications import list_applications
 
 MODULES = [
     value

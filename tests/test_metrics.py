@@ -4,10 +4,10 @@ import keras
 import numpy as np
 import pytest
 
-from keras_aib.zoo.metrics import accuracy
-from keras_aib.zoo.metrics import class_probabilities
-from keras_aib.zoo.metrics import expected_calibration_error
-from keras_aib.zoo.metrics import negative_log_likelihood
+from keras_aib.metrics import accuracy
+from keras_aib.metrics import class_probabilities
+from keras_aib.metrics import expected_calibration_error
+from keras_aib.metrics import negative_log_likelihood
 
 PROBABILITIES = [[0.9, 0.1], [0.7, 0.3], [0.2, 0.8], [0.4, 0.6]]
 LABELS = [0, 1, 1, 1]

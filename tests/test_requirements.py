@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from keras_aib import requirements
+from keras_aib.utils import requirements
 
 REPOSITORY = Path(__file__).parents[1]
 pytestmark = pytest.mark.once

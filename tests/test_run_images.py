@@ -12,11 +12,11 @@ from training_runs import check_same_end
 from training_runs import make_material
 from training_runs import tiny_config
 
-from keras_aib.zoo.evaluation import open_images
-from keras_aib.zoo.training import RunConfig
-from keras_aib.zoo.training import TrainingRun
-from keras_aib.zoo.training.model_source import ModelSource
-from keras_aib.zoo.training.run_images import RunImages
+from keras_aib.runs import RunConfig
+from keras_aib.runs import TrainingRun
+from keras_aib.runs.evaluation import open_images
+from keras_aib.runs.model_source import ModelSource
+from keras_aib.runs.run_images import RunImages
 
 pytestmark = [
     pytest.mark.once,

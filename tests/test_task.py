@@ -12,11 +12,11 @@ from training_runs import tiny_model
 
 from keras_aib import data
 from keras_aib.models import AIBClassifier
-from keras_aib.zoo.evaluation import evaluate_model
-from keras_aib.zoo.training import RunConfig
-from keras_aib.zoo.training import TrainingRun
-from keras_aib.zoo.training.model_source import ModelSource
-from keras_aib.zoo.training.task import Task
+from keras_aib.runs import RunConfig
+from keras_aib.runs import TrainingRun
+from keras_aib.runs.evaluation import evaluate_model
+from keras_aib.runs.model_source import ModelSource
+from keras_aib.runs.task import Task
 
 HEADS = [
     (3, None, "logits"),

@@ -18,12 +18,12 @@ from training_runs import check_same_end
 from training_runs import tiny_config
 from training_runs import tiny_model
 
-from keras_aib.zoo.training import RunConfig
-from keras_aib.zoo.training import TrainingRun
-from keras_aib.zoo.training.freezing import freeze
-from keras_aib.zoo.training.model_source import ModelSource
-from keras_aib.zoo.training.run_recorder import RunRecorder
-from keras_aib.zoo.training.training_state import TrainingState
+from keras_aib.runs import RunConfig
+from keras_aib.runs import TrainingRun
+from keras_aib.runs.freezing import freeze
+from keras_aib.runs.model_source import ModelSource
+from keras_aib.runs.run_recorder import RunRecorder
+from keras_aib.runs.training_state import TrainingState
 
 pytestmark = pytest.mark.filterwarnings(
     # The environment for JAX has no tensorboard.
@@ -56,7 +56,7 @@ def command(*arguments, before):
 
 KILL_IN_EPOCH_2 = """
 import os, signal
-from keras_aib.zoo.training.run_recorder import RunRecorder
+from keras_aib.runs.run_recorder import RunRecorder
 def kill(self, batch, logs=None):
     if batch == 2 and os.path.exists(self._folder / "log.csv"):
         os.kill(os.getpid(), signal.SIGKILL)

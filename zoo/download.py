@@ -12,9 +12,9 @@ from typing import Any
 
 import keras
 
-from keras_aib.files import check_free_space
-from keras_aib.files import sha256 as sha256_of
-from keras_aib.requirements import require
+from keras_aib.utils.files import check_free_space
+from keras_aib.utils.files import sha256 as sha256_of
+from keras_aib.utils.requirements import require
 
 STALL_SECONDS = 30
 MAX_FAILURES = 3

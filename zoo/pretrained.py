@@ -5,14 +5,14 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_aib.checks import ImageSize
-from keras_aib.checks import check_image_size
-from keras_aib.zoo import keras_applications
-from keras_aib.zoo import keras_hub_presets
+from keras_aib.utils.checks import ImageSize
+from keras_aib.utils.checks import check_image_size
 from keras_aib.zoo.pretrained_config import PretrainedConfig
 from keras_aib.zoo.registry import BACKBONES
 from keras_aib.zoo.registry import MODELS
 from keras_aib.zoo.registry import unknown_name
+from keras_aib.zoo.sources import keras_applications
+from keras_aib.zoo.sources import keras_hub_presets
 from keras_aib.zoo.weight_files import backbone_weights
 from keras_aib.zoo.weight_files import checked_weights
 

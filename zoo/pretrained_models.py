@@ -8,14 +8,16 @@ from typing import Any
 import keras
 
 from keras_aib.data import CIFAR10_CLASS_NAMES
-from keras_aib.zoo.efficientnet_lite import build_efficientnet_lite
-from keras_aib.zoo.keras_applications import application_preprocessor
-from keras_aib.zoo.keras_hub_presets import import_keras_hub
+from keras_aib.zoo.architectures.efficientnet_lite import (
+    build_efficientnet_lite,
+)
+from keras_aib.zoo.architectures.paper_layers import standardize
+from keras_aib.zoo.architectures.paper_nets import IMAGENET_MEAN
+from keras_aib.zoo.architectures.paper_nets import IMAGENET_STDDEV
+from keras_aib.zoo.architectures.paper_nets import PAPER_NETS
 from keras_aib.zoo.model_config import ModelConfig
-from keras_aib.zoo.paper_layers import standardize
-from keras_aib.zoo.paper_nets import IMAGENET_MEAN
-from keras_aib.zoo.paper_nets import IMAGENET_STDDEV
-from keras_aib.zoo.paper_nets import PAPER_NETS
+from keras_aib.zoo.sources.keras_applications import application_preprocessor
+from keras_aib.zoo.sources.keras_hub_presets import import_keras_hub
 
 
 def _build_lite(variant: str, image_size: Any) -> Any:

@@ -5,13 +5,13 @@ import fnmatch
 from collections.abc import Iterable
 
 from keras_aib.models.presets import register_preset
-from keras_aib.zoo import efficientnet_lite
-from keras_aib.zoo import vgg16_imagenet
-from keras_aib.zoo import vit
+from keras_aib.zoo.architectures import efficientnet_lite
+from keras_aib.zoo.architectures import vit
+from keras_aib.zoo.architectures.paper_nets import PAPER_NETS
 from keras_aib.zoo.model_config import ModelConfig
-from keras_aib.zoo.paper_nets import PAPER_NETS
 from keras_aib.zoo.pretrained_config import PretrainedConfig
 from keras_aib.zoo.pretrained_models import PRETRAINED_MODELS
+from keras_aib.zoo.sources import vgg16_imagenet
 from keras_aib.zoo.weight_files import WEIGHTS_FOLDER
 
 BACKBONES: dict[str, PretrainedConfig] = {

@@ -11,9 +11,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from keras_aib.files import check_free_space
-from keras_aib.files import keras_home
-from keras_aib.files import sha256
+from keras_aib.utils.files import check_free_space
+from keras_aib.utils.files import keras_home
+from keras_aib.utils.files import sha256
 from keras_aib.zoo.download import download
 from keras_aib.zoo.download import file_lock
 from keras_aib.zoo.pretrained_config import PretrainedConfig

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from keras_aib._explanation_table import range_of
 from keras_aib.visualization import plot_attention
+from keras_aib.visualization.table import range_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

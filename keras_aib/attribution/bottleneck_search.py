@@ -13,19 +13,19 @@ from keras_aib.attribution.doubts import PixelRanges
 from keras_aib.attribution.doubts import are_out_of_range
 from keras_aib.attribution.doubts import doubts_of
 from keras_aib.attribution.doubts import in_words
-from keras_aib.attribution.explained_model import ExplainedModel
-from keras_aib.attribution.feature_layout import resize_maps
 from keras_aib.attribution.feature_statistics import FeatureStatistics
-from keras_aib.attribution.layer_tree import find_layer
 from keras_aib.attribution.objective import Objective
 from keras_aib.attribution.objective import Targets
-from keras_aib.attribution.placement import Placement
 from keras_aib.attribution.search_options import SearchOptions
 from keras_aib.attribution.search_plan import SearchPlan
-from keras_aib.checks import check_images
-from keras_aib.checks import check_positive_integer
-from keras_aib.image_batches import ImageBatches
-from keras_aib.image_batches import fill_up
+from keras_aib.graph.explained_model import ExplainedModel
+from keras_aib.graph.feature_layout import resize_maps
+from keras_aib.graph.layer_tree import find_layer
+from keras_aib.graph.placement import Placement
+from keras_aib.utils.checks import check_images
+from keras_aib.utils.checks import check_positive_integer
+from keras_aib.utils.image_batches import ImageBatches
+from keras_aib.utils.image_batches import fill_up
 
 INITIAL_ALPHA = 5.0
 # Of alpha: less and less of the image passes.

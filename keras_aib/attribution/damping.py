@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from keras_aib.attribution.feature_layout import FeatureLayout
+from keras_aib.graph.feature_layout import FeatureLayout
 
 # The smallest normal float32: blurred damping may round to nothing.
 SMALLEST = 1.2e-38

@@ -7,17 +7,17 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_aib.attribution.explained_model import ExplainedModel
 from keras_aib.attribution.feature_statistics import FeatureStatistics
 from keras_aib.attribution.fingerprint import fingerprint_of
-from keras_aib.attribution.interception import recorded
-from keras_aib.attribution.layer_tree import find_layer
-from keras_aib.attribution.traced_layers import trace_layers
-from keras_aib.checks import check_images
-from keras_aib.checks import check_positive_integer
-from keras_aib.compilation import compile_function
-from keras_aib.image_batches import ImageBatches
-from keras_aib.image_batches import fill_up
+from keras_aib.graph.explained_model import ExplainedModel
+from keras_aib.graph.interception import recorded
+from keras_aib.graph.layer_tree import find_layer
+from keras_aib.graph.traced_layers import trace_layers
+from keras_aib.utils.checks import check_images
+from keras_aib.utils.checks import check_positive_integer
+from keras_aib.utils.compilation import compile_function
+from keras_aib.utils.image_batches import ImageBatches
+from keras_aib.utils.image_batches import fill_up
 
 # As many as IBA's authors use.
 MOST_OF_UNKNOWN_LENGTH = 10_000

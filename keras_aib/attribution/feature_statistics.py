@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from keras_aib.attribution.fingerprint import are_equal
-from keras_aib.files import written_whole
+from keras_aib.utils.files import written_whole
 
 SMALLEST_STDDEV = 0.01
 LARGEST_DEAD_SHARE = 0.01

@@ -4,8 +4,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_aib.attribution.layer_tree import LayerPlace
-from keras_aib.attribution.traced_layers import TracedLayer
+from keras_aib.graph.layer_tree import LayerPlace
+from keras_aib.graph.traced_layers import TracedLayer
 
 VALUES_PER_WEIGHT = 32
 # bfloat16 rounds by up to 0.004 of a value; a training that moved weights by

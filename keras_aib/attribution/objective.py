@@ -9,9 +9,9 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_aib.image_batches import fill_up
 from keras_aib.models.output_head import OutputHead
 from keras_aib.models.output_head import find_output_head
+from keras_aib.utils.image_batches import fill_up
 
 Targets = Any | Callable[[Any], Any] | None
 

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from keras_aib.checks import check_positive_integer
+from keras_aib.utils.checks import check_positive_integer
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,24 +10,24 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_aib.attribution.cut import find_cut
 from keras_aib.attribution.damping import Damping
 from keras_aib.attribution.damping import blurred_damping
 from keras_aib.attribution.damping import damping_of
-from keras_aib.attribution.explained_model import ExplainedModel
 from keras_aib.attribution.feature_statistics import FeatureStatistics
 from keras_aib.attribution.fingerprint import are_equal
 from keras_aib.attribution.fingerprint import fingerprint_of
-from keras_aib.attribution.interception import intercept
-from keras_aib.attribution.interception import recorded
-from keras_aib.attribution.layer_tree import LayerPlace
-from keras_aib.attribution.located_layers import find_layouts
 from keras_aib.attribution.objective import Objective
 from keras_aib.attribution.search_options import SearchOptions
-from keras_aib.attribution.traced_layers import TracedLayer
-from keras_aib.attribution.traced_layers import trace_layers
-from keras_aib.compilation import compile_function
-from keras_aib.compilation import compile_gradient
+from keras_aib.graph.cut import find_cut
+from keras_aib.graph.explained_model import ExplainedModel
+from keras_aib.graph.interception import intercept
+from keras_aib.graph.interception import recorded
+from keras_aib.graph.layer_tree import LayerPlace
+from keras_aib.graph.located_layers import find_layouts
+from keras_aib.graph.traced_layers import TracedLayer
+from keras_aib.graph.traced_layers import trace_layers
+from keras_aib.utils.compilation import compile_function
+from keras_aib.utils.compilation import compile_gradient
 
 # A feature that is there in just more than 1 % of the images, the fewest that
 # count as active, lies this many standard deviations from its mean.

@@ -14,9 +14,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_aib.files import check_local
 from keras_aib.models.output_head import find_output_head
-from keras_aib.tensorboard_events import append_summary
+from keras_aib.utils.files import check_local
+from keras_aib.utils.tensorboard_events import append_summary
 from keras_aib.visualization import plot_attention
 
 if TYPE_CHECKING:

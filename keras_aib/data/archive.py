@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_aib.checks import check_is_local
+from keras_aib.utils.checks import check_is_local
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,13 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from keras_aib.checks import ImageSize
-from keras_aib.checks import check_finite
-from keras_aib.checks import check_image_size
 from keras_aib.data.augmentation import Augmentation
 from keras_aib.data.decoding import require_pillow
 from keras_aib.data.decoding import resize_array
 from keras_aib.data.image_dataset import ImageDataset
+from keras_aib.utils.checks import ImageSize
+from keras_aib.utils.checks import check_finite
+from keras_aib.utils.checks import check_image_size
 
 
 def from_arrays(

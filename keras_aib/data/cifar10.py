@@ -13,9 +13,9 @@ import keras
 import numpy as np
 
 from keras_aib.data.decoding import require_pillow
-from keras_aib.files import keras_home
-from keras_aib.files import written_whole
-from keras_aib.network import no_endless_wait
+from keras_aib.utils.files import keras_home
+from keras_aib.utils.files import written_whole
+from keras_aib.utils.network import no_endless_wait
 
 CIFAR10_CLASS_NAMES = (
     "airplane",

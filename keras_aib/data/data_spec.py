@@ -4,8 +4,8 @@ import dataclasses
 import os
 from pathlib import Path
 
-from keras_aib.checks import check_is_local
 from keras_aib.data.published import PUBLISHED_NAMES
+from keras_aib.utils.checks import check_is_local
 
 TFDS = "tfds"
 

@@ -13,7 +13,7 @@ import numpy as np
 from keras_aib.data.pixel_depth import UnsuitablePixelsError
 from keras_aib.data.pixel_depth import find_storage
 from keras_aib.data.pixel_depth import to_rgb
-from keras_aib.requirements import require
+from keras_aib.utils.requirements import require
 
 
 class Failure(NamedTuple):

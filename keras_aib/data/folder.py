@@ -11,9 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from keras_aib.checks import ImageSize
-from keras_aib.checks import check_image_size
-from keras_aib.checks import check_is_local
 from keras_aib.data.augmentation import Augmentation
 from keras_aib.data.decoding import printable
 from keras_aib.data.file_source import FileSource
@@ -23,6 +20,9 @@ from keras_aib.data.image_files import describe_suffixes
 from keras_aib.data.image_files import find_images as find_images
 from keras_aib.data.layout import find_layout
 from keras_aib.data.layout import visible_folders
+from keras_aib.utils.checks import ImageSize
+from keras_aib.utils.checks import check_image_size
+from keras_aib.utils.checks import check_is_local
 
 _SUBSETS = ("training", "validation")
 

@@ -13,12 +13,12 @@ from typing import Protocol
 import keras
 import numpy as np
 
-from keras_aib.checks import check_integer
 from keras_aib.data.augmentation import Augmentation
 from keras_aib.data.augmentation import BatchAugmentation
 from keras_aib.data.decoding import Failure
 from keras_aib.data.decoding import UnreadableImageError
 from keras_aib.data.decoding import printable
+from keras_aib.utils.checks import check_integer
 
 _MAX_NAMES = 20
 

@@ -8,8 +8,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from keras_aib.checks import ImageSize
-from keras_aib.checks import check_image_size
 from keras_aib.data.archive import Archive
 from keras_aib.data.arrays import from_arrays
 from keras_aib.data.augmentation import Augmentation
@@ -26,6 +24,8 @@ from keras_aib.data.stl10 import STL10
 from keras_aib.data.stl10 import read_stl10
 from keras_aib.data.svhn import SVHN
 from keras_aib.data.svhn import read_svhn
+from keras_aib.utils.checks import ImageSize
+from keras_aib.utils.checks import check_image_size
 
 Arrays = tuple[np.ndarray, np.ndarray, Sequence[str]]
 

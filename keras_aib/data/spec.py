@@ -5,7 +5,6 @@ import os
 from pathlib import Path
 from typing import Any
 
-from keras_aib.checks import ImageSize
 from keras_aib.data.augmentation import Augmentation
 from keras_aib.data.data_spec import TFDS
 from keras_aib.data.data_spec import DataSpec
@@ -23,6 +22,7 @@ from keras_aib.data.published import PUBLISHED_NAMES
 from keras_aib.data.published import from_published
 from keras_aib.data.tfds import from_tfds
 from keras_aib.data.tfds import tfds_validation_splits
+from keras_aib.utils.checks import ImageSize
 
 
 def from_spec(

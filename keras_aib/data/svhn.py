@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from keras_aib.data.archive import Archive
-from keras_aib.requirements import require
+from keras_aib.utils.requirements import require
 
 SVHN = Archive(
     "SVHN, cropped digits,",

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from keras_aib.checks import is_integer
 from keras_aib.export.conversion import FORMATS
 from keras_aib.export.deployed_model import OUTPUTS
 from keras_aib.export.export_format import ExportFormat
 from keras_aib.models.output_head import OutputHead
+from keras_aib.utils.checks import is_integer
 
 
 def find_format(name: str | None, path: Path) -> ExportFormat:

@@ -6,12 +6,12 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_aib.checks import ImageSize
-from keras_aib.checks import check_image_size
 from keras_aib.models import AIBClassifier
 from keras_aib.models.output_head import PROBABILITIES
 from keras_aib.models.output_head import OutputHead
 from keras_aib.models.output_head import find_output_head
+from keras_aib.utils.checks import ImageSize
+from keras_aib.utils.checks import check_image_size
 
 ATTENTION_OUTPUTS = {
     "attention": "scores",

@@ -9,9 +9,6 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_aib.checks import ImageSize
-from keras_aib.checks import check_image_size
-from keras_aib.checks import check_positive_integer
 from keras_aib.export.arguments import check_batch_size
 from keras_aib.export.arguments import check_outputs
 from keras_aib.export.arguments import check_quantization
@@ -46,7 +43,10 @@ from keras_aib.export.target import hidden_folder
 from keras_aib.export.target import is_full_disk
 from keras_aib.export.target import publish
 from keras_aib.export.target import remove
-from keras_aib.files import check_free_space
+from keras_aib.utils.checks import ImageSize
+from keras_aib.utils.checks import check_image_size
+from keras_aib.utils.checks import check_positive_integer
+from keras_aib.utils.files import check_free_space
 
 NUM_COMPARED = 32
 BYTES_PER_WEIGHT = 4

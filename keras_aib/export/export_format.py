@@ -10,8 +10,8 @@ import numpy as np
 
 from keras_aib.export.runtimes import LOADERS
 from keras_aib.export.runtimes import Runtime
-from keras_aib.requirements import is_installed
-from keras_aib.requirements import missing_package
+from keras_aib.utils.requirements import is_installed
+from keras_aib.utils.requirements import missing_package
 
 
 class ExportFormat(abc.ABC):

@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from keras_aib.checks import check_images
-from keras_aib.image_batches import ImageBatches
+from keras_aib.utils.checks import check_images
+from keras_aib.utils.image_batches import ImageBatches
 
 MOST_IMAGES = 500
 
@@ -16,7 +16,7 @@ def first_images(name: str, source: Any, shape: tuple[Any, ...]) -> np.ndarray:
     Args:
         name: What to call it in errors.
         source: Pixels 0..255: an array `[images, height, width, channels]`,
-            or anything else that `keras_aib.image_batches` reads.
+            or anything else that `keras_aib.utils.image_batches` reads.
         shape: `(height, width, channels)` that the exported file takes.
 
     Returns:

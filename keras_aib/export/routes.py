@@ -12,7 +12,7 @@ from keras_aib.export.conversion import convert
 from keras_aib.export.export_format import ExportFormat
 from keras_aib.export.tensorflow_process import convert_with_tensorflow
 from keras_aib.export.tensorflow_process import has_tensorflow
-from keras_aib.requirements import install_command
+from keras_aib.utils.requirements import install_command
 
 LONGEST = 1000
 

@@ -6,13 +6,13 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_aib.checks import is_integer
 from keras_aib.layers.rated_layer import RatedLayer
 from keras_aib.layers.rated_layer import check_weight
 from keras_aib.ops import nearest_anchor
 from keras_aib.ops import select_anchors
 from keras_aib.ops import straight_through
 from keras_aib.ops.quantization import anchor_positions
+from keras_aib.utils.checks import is_integer
 
 
 @keras.saving.register_keras_serializable(package="keras_aib")

@@ -5,7 +5,6 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_aib.checks import plain
 from keras_aib.layers.adapted_parts import PARTS
 from keras_aib.layers.adapted_parts import adapted_parts
 from keras_aib.layers.adapted_parts import with_parts
@@ -13,6 +12,7 @@ from keras_aib.layers.anchor_quantizer import AnchorQuantizer
 from keras_aib.layers.variational_spatial_attention import (
     VariationalSpatialAttention,
 )
+from keras_aib.utils.checks import plain
 
 
 @keras.saving.register_keras_serializable(package="keras_aib")

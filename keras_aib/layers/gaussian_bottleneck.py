@@ -7,8 +7,6 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_aib.checks import check_positive_integer
-from keras_aib.checks import plain
 from keras_aib.layers.adapted_parts import PARTS
 from keras_aib.layers.adapted_parts import adapted_parts
 from keras_aib.layers.adapted_parts import with_parts
@@ -16,6 +14,8 @@ from keras_aib.layers.rated_layer import RatedLayer
 from keras_aib.layers.rated_layer import check_weight
 from keras_aib.layers.rated_layer import sample
 from keras_aib.ops import kl_to_standard_normal
+from keras_aib.utils.checks import check_positive_integer
+from keras_aib.utils.checks import plain
 
 SMALLEST_STDDEV = 1e-30
 KL_SCALES = ("stddev", "exp_stddev")

@@ -7,8 +7,8 @@ from typing import ClassVar
 import keras
 from keras import ops
 
-from keras_aib.checks import check_positive_integer
 from keras_aib.ops import reparameterize
+from keras_aib.utils.checks import check_positive_integer
 
 
 class _LatestRates(threading.local):

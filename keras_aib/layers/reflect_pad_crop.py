@@ -5,8 +5,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_aib.checks import is_integer
-from keras_aib.checks import plain
+from keras_aib.utils.checks import is_integer
+from keras_aib.utils.checks import plain
 
 
 @keras.saving.register_keras_serializable(package="keras_aib")

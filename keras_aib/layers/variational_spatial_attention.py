@@ -5,13 +5,13 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_aib.checks import plain
 from keras_aib.layers.adapted_parts import PARTS
 from keras_aib.layers.adapted_parts import adapted_parts
 from keras_aib.layers.adapted_parts import with_parts
 from keras_aib.layers.rated_layer import RatedLayer
 from keras_aib.layers.rated_layer import sample
 from keras_aib.layers.score_convolution import ScoreConvolution
+from keras_aib.utils.checks import plain
 
 
 @keras.saving.register_keras_serializable(package="keras_aib")

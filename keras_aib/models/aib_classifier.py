@@ -7,16 +7,13 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_aib.checks import check_positive_integer
-from keras_aib.checks import plain
+from keras_aib.graph.retrace import as_functional
+from keras_aib.graph.retrace import layer_position
 from keras_aib.layers.adapted_parts import adapted_parts
 from keras_aib.layers.adapted_parts import is_adapted
 from keras_aib.layers.adapted_parts import with_parts
-from keras_aib.map_batches import map_batches
 from keras_aib.models.bottleneck_model import BottleneckModel
 from keras_aib.models.data_checks import DataCheck
-from keras_aib.models.graph import as_functional
-from keras_aib.models.graph import layer_position
 from keras_aib.models.monte_carlo import MonteCarlo
 from keras_aib.models.presets import load_preset
 from keras_aib.models.presets import save_preset
@@ -24,6 +21,9 @@ from keras_aib.models.trainable_state import frozen_layers
 from keras_aib.models.trainable_state import restore_frozen_layers
 from keras_aib.models.wiring import check_preprocessor
 from keras_aib.models.wiring import make_wiring
+from keras_aib.utils.checks import check_positive_integer
+from keras_aib.utils.checks import plain
+from keras_aib.utils.map_batches import map_batches
 
 
 @keras.saving.register_keras_serializable(package="keras_aib")

@@ -7,8 +7,8 @@ from typing import Any
 
 import keras
 
-from keras_aib.files import written_whole
 from keras_aib.layers.rated_layer import RatedLayer
+from keras_aib.utils.files import written_whole
 
 
 @keras.saving.register_keras_serializable(package="keras_aib")

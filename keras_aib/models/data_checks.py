@@ -12,7 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_aib.checks import check_images
+from keras_aib.utils.checks import check_images
 
 
 @dataclass(frozen=True)

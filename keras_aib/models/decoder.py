@@ -4,7 +4,7 @@ from typing import Any
 
 import keras
 
-from keras_aib.checks import is_integer
+from keras_aib.utils.checks import is_integer
 
 
 def make_decoder(

@@ -9,12 +9,12 @@ from typing import Any
 import keras
 
 from keras_aib._version import __version__
-from keras_aib.files import check_free_space
-from keras_aib.files import check_local
-from keras_aib.files import is_unfinished
-from keras_aib.files import sha256
-from keras_aib.files import written_whole
 from keras_aib.models.half_precision import write_half
+from keras_aib.utils.files import check_free_space
+from keras_aib.utils.files import check_local
+from keras_aib.utils.files import is_unfinished
+from keras_aib.utils.files import sha256
+from keras_aib.utils.files import written_whole
 
 PRESET_FORMAT = 1
 CONFIG_FILE = "config.json"

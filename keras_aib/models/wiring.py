@@ -5,20 +5,20 @@ from typing import Any
 
 import keras
 
+from keras_aib.graph.retrace import InsertionPoint
+from keras_aib.graph.retrace import as_functional
+from keras_aib.graph.retrace import final_output
+from keras_aib.graph.retrace import find_insertion_point
+from keras_aib.graph.retrace import free_name
+from keras_aib.graph.retrace import rename_operations
+from keras_aib.graph.retrace import trace
+from keras_aib.graph.retrace import uses_all_weights
+from keras_aib.graph.shared_layer import share_layer
+from keras_aib.graph.token_grid import TokenGrid
+from keras_aib.graph.token_grid import infer_token_grid
 from keras_aib.layers import BottleneckAttention
 from keras_aib.layers import GaussianBottleneck
 from keras_aib.models.decoder import make_decoder
-from keras_aib.models.graph import InsertionPoint
-from keras_aib.models.graph import as_functional
-from keras_aib.models.graph import final_output
-from keras_aib.models.graph import find_insertion_point
-from keras_aib.models.graph import free_name
-from keras_aib.models.graph import rename_operations
-from keras_aib.models.graph import trace
-from keras_aib.models.graph import uses_all_weights
-from keras_aib.models.shared_layer import share_layer
-from keras_aib.models.token_grid import TokenGrid
-from keras_aib.models.token_grid import infer_token_grid
 
 POOLING = {
     "avg": keras.layers.GlobalAveragePooling2D,

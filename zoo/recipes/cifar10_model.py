@@ -3,7 +3,7 @@
 Command:  python -m keras_aib.zoo.recipes.cifar10_model
 Cost:     about 10 minutes on 2 CPU cores.
 Result:   zoo/weights/aib_efficientnet_lite0.cifar10 (a preset, kernels in
-          float16) and rows "shipped" of zoo/results.csv.
+          float16) and rows "shipped" of zoo/results/results.csv.
 
 The setting of `fine_tuning` with 20,000 training images, three epochs and 20
 anchors: 96 px, frozen up to level P4, no augmentation.
@@ -16,9 +16,9 @@ import keras
 import numpy as np
 
 from keras_aib import data
+from keras_aib.metrics import accuracy
+from keras_aib.metrics import class_probabilities
 from keras_aib.models import AIBClassifier
-from keras_aib.zoo.metrics import accuracy
-from keras_aib.zoo.metrics import class_probabilities
 from keras_aib.zoo.pretrained import preprocessor
 from keras_aib.zoo.recipes.options import recipe_parser
 from keras_aib.zoo.recipes.results import best_learning_rate

@@ -5,7 +5,7 @@ Cost:     76 minutes on 2 CPU cores with other work on them, torch backend. It
           goes on where it was stopped, at the last whole epoch; the seconds
           are those of the last start (the shipped run had two: 783 + 3800).
 Result:   backbone and head in zoo/weights (kernels in float16), rows "shipped"
-          of zoo/results.csv. What to write in the registry is printed.
+          of zoo/results/results.csv. What to write in the registry is printed.
 
 It exists to be explained: a transformer with 8 x 8 patches whose blocks IBA and
 CoIBA can reach, not one that is good at CIFAR-10.
@@ -19,19 +19,19 @@ from pathlib import Path
 import keras
 
 from keras_aib import data
-from keras_aib.files import sha256
-from keras_aib.files import written_whole
 from keras_aib.layers import ReflectPadCrop
+from keras_aib.metrics import accuracy
+from keras_aib.metrics import class_probabilities
+from keras_aib.metrics import expected_calibration_error
+from keras_aib.metrics import negative_log_likelihood
 from keras_aib.models.half_precision import write_half
-from keras_aib.zoo.metrics import accuracy
-from keras_aib.zoo.metrics import class_probabilities
-from keras_aib.zoo.metrics import expected_calibration_error
-from keras_aib.zoo.metrics import negative_log_likelihood
+from keras_aib.utils.files import sha256
+from keras_aib.utils.files import written_whole
+from keras_aib.zoo.architectures.vit import PRETRAINED
 from keras_aib.zoo.pretrained import assemble_classifier
 from keras_aib.zoo.pretrained import build_head
 from keras_aib.zoo.recipes.options import recipe_parser
 from keras_aib.zoo.recipes.results import append_run
-from keras_aib.zoo.vit import PRETRAINED
 from keras_aib.zoo.weight_files import WEIGHTS_FOLDER
 
 

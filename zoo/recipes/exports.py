@@ -6,7 +6,8 @@ Needs:    keras-aib[export,hub] and TensorFlow, which writes what JAX and torch
 Cost:     about half an hour on 2 CPU cores for each backend; `--models` and
           `--formats` choose. Can be stopped anywhere: what is in the file is
           skipped, and done again with `--again`.
-Result:   zoo/exports.csv, a line per model, format and backend, from which
+Result:   zoo/results/exports.csv, a line per model, format and backend, from
+          which
           `python -m keras_aib.zoo.recipes.tables` makes the table.
 """
 
@@ -34,7 +35,7 @@ from keras_aib.zoo.recipes.results import provenance
 from keras_aib.zoo.recipes.results import read_rows
 from keras_aib.zoo.recipes.results import write_rows
 
-EXPORTS = Path(__file__).parents[1] / "exports.csv"
+EXPORTS = Path(__file__).parents[1] / "results" / "exports.csv"
 COLUMNS = (
     "model",
     "format",

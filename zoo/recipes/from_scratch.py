@@ -19,11 +19,11 @@ from pathlib import Path
 import keras
 
 from keras_aib import data
-from keras_aib.files import written_whole
+from keras_aib.metrics import accuracy
+from keras_aib.metrics import class_probabilities
 from keras_aib.models import AIBClassifier
-from keras_aib.zoo.metrics import accuracy
-from keras_aib.zoo.metrics import class_probabilities
-from keras_aib.zoo.paper_nets import PAPER_NETS
+from keras_aib.utils.files import written_whole
+from keras_aib.zoo.architectures.paper_nets import PAPER_NETS
 from keras_aib.zoo.paper_recipes import PaperRecipe
 from keras_aib.zoo.paper_recipes import paper_recipe
 from keras_aib.zoo.recipes.options import recipe_parser

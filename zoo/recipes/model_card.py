@@ -11,10 +11,10 @@ from pathlib import Path
 import keras
 
 from keras_aib import data
-from keras_aib.files import written_whole
+from keras_aib.metrics import class_probabilities
 from keras_aib.models import AIBClassifier
+from keras_aib.utils.files import written_whole
 from keras_aib.visualization import plot_attention
-from keras_aib.zoo.metrics import class_probabilities
 from keras_aib.zoo.recipes.cifar10_model import NAME
 from keras_aib.zoo.recipes.cifar10_model import resize
 from keras_aib.zoo.recipes.results import read_rows

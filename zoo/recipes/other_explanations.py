@@ -12,8 +12,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_aib.attribution.layer_tree import find_layer
-from keras_aib.models.token_grid import infer_token_grid
+from keras_aib.graph.layer_tree import find_layer
+from keras_aib.graph.token_grid import infer_token_grid
 
 
 def grad_cam(

@@ -4,7 +4,7 @@ Command:  KERAS_BACKEND=tensorflow python -m keras_aib.zoo.recipes.quantization
 Needs:    keras-aib[tensorflow,export].
 Cost:     about 6 minutes on 2 CPU cores.
 Result:   accuracy on all 10,000 test images of CIFAR-10, agreement with the
-          unquantized file, size; a row per file in zoo/results.csv.
+          unquantized file, size; a row per file in zoo/results/results.csv.
 
 The zoo's trained EfficientNet-Lite0 with attention, calibrated on 200 images of
 its training part; each file is run by its own runtime.
@@ -20,7 +20,7 @@ from keras_aib import data
 from keras_aib import zoo
 from keras_aib.export import export
 from keras_aib.export.conversion import FORMATS
-from keras_aib.zoo.metrics import accuracy
+from keras_aib.metrics import accuracy
 from keras_aib.zoo.recipes.results import RESULTS
 from keras_aib.zoo.recipes.results import append_run
 from keras_aib.zoo.recipes.results import is_done

@@ -11,10 +11,10 @@ from typing import Any
 
 import keras
 
-from keras_aib.files import written_whole
+from keras_aib.utils.files import written_whole
 from keras_aib.zoo.download import file_lock
 
-RESULTS = Path(__file__).parents[1] / "results.csv"
+RESULTS = Path(__file__).parents[1] / "results" / "results.csv"
 COLUMNS = (
     "experiment",
     "model",

@@ -2,7 +2,7 @@
 
 Command:  python -m keras_aib.zoo.recipes.robustness
 Cost:     about 10 minutes on 2 CPU cores, after `fine_tuning`.
-Result:   rows "robustness" of zoo/results.csv, table in zoo/README.md.
+Result:   rows "robustness" of zoo/results/results.csv, table in zoo/README.md.
 
 Six common corruptions at five severities on the first 1,000 test images, and
 the fast gradient sign attack with 0.5, 1, 2 and 4 of 255 pixel values on the
@@ -17,8 +17,8 @@ import keras
 import numpy as np
 
 from keras_aib import data
-from keras_aib.zoo.metrics import accuracy
-from keras_aib.zoo.metrics import class_probabilities
+from keras_aib.metrics import accuracy
+from keras_aib.metrics import class_probabilities
 from keras_aib.zoo.recipes.corruptions import CORRUPTIONS
 from keras_aib.zoo.recipes.corruptions import SEVERITIES
 from keras_aib.zoo.recipes.corruptions import corrupt

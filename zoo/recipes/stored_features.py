@@ -12,8 +12,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from keras_aib.files import keras_home
-from keras_aib.files import written_whole
+from keras_aib.utils.files import keras_home
+from keras_aib.utils.files import written_whole
 from keras_aib.zoo.pretrained import load_backbone
 from keras_aib.zoo.pretrained import preprocessor
 from keras_aib.zoo.recipes.variants import split_backbone

@@ -1,4 +1,4 @@
-"""Tables of the zoo's README, made from its registry and `results.csv`.
+"""Tables of the zoo's README, made from its registry and `results/results.csv`.
 
 Command:  python -m keras_aib.zoo.recipes.tables
 Cost:     seconds.
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_aib.files import written_whole
+from keras_aib.utils.files import written_whole
 from keras_aib.zoo.model_config import ModelConfig
 from keras_aib.zoo.recipes.exports import EXPORTS
 from keras_aib.zoo.recipes.results import RESULTS

@@ -11,11 +11,11 @@ import keras
 import numpy as np
 
 from keras_aib.callbacks import BetaWarmup
-from keras_aib.files import written_whole
-from keras_aib.zoo.metrics import accuracy
-from keras_aib.zoo.metrics import class_probabilities
-from keras_aib.zoo.metrics import expected_calibration_error
-from keras_aib.zoo.metrics import negative_log_likelihood
+from keras_aib.metrics import accuracy
+from keras_aib.metrics import class_probabilities
+from keras_aib.metrics import expected_calibration_error
+from keras_aib.metrics import negative_log_likelihood
+from keras_aib.utils.files import written_whole
 from keras_aib.zoo.recipes.results import append_run
 from keras_aib.zoo.recipes.variants import Variant
 from keras_aib.zoo.recipes.variants import build_variant

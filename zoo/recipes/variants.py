@@ -7,12 +7,12 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_aib.graph.retrace import as_functional
+from keras_aib.graph.retrace import final_output
+from keras_aib.graph.retrace import find_insertion_point
+from keras_aib.graph.retrace import trace
 from keras_aib.layers.score_convolution import ScoreConvolution
 from keras_aib.models import AIBClassifier
-from keras_aib.models.graph import as_functional
-from keras_aib.models.graph import final_output
-from keras_aib.models.graph import find_insertion_point
-from keras_aib.models.graph import trace
 
 VARIANTS = ("plain", "deterministic", "aib", "aib_quantized")
 

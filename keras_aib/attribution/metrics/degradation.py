@@ -10,7 +10,7 @@ from keras_aib.attribution.metrics.ranking import step_counts
 from keras_aib.attribution.metrics.ranking import tile_ranks
 from keras_aib.attribution.metrics.replacement import area_under
 from keras_aib.attribution.metrics.replacement import replacement_curves
-from keras_aib.checks import check_positive_integer
+from keras_aib.utils.checks import check_positive_integer
 
 
 def degradation(

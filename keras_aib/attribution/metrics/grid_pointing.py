@@ -7,7 +7,7 @@ import numpy as np
 
 from keras_aib.attribution.metrics.localisation import mass_inside
 from keras_aib.attribution.metrics.metric_result import MetricResult
-from keras_aib.checks import check_positive_integer
+from keras_aib.utils.checks import check_positive_integer
 
 
 def make_grid(images: Any, rows: int, columns: int) -> np.ndarray:

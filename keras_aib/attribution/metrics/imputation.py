@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_aib.requirements import require
+from keras_aib.utils.requirements import require
 
 # Steps to a neighbour, and its weight in the mean that a pixel becomes.
 NEIGHBOURS = (

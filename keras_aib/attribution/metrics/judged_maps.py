@@ -6,11 +6,11 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_aib.checks import check_finite
-from keras_aib.checks import check_images
-from keras_aib.checks import check_positive_integer
-from keras_aib.image_batches import fill_up
 from keras_aib.models.output_head import find_output_head
+from keras_aib.utils.checks import check_finite
+from keras_aib.utils.checks import check_images
+from keras_aib.utils.checks import check_positive_integer
+from keras_aib.utils.image_batches import fill_up
 
 DATA_FORMATS = ("channels_last", "channels_first")
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from keras_aib.attribution.metrics.metric_result import MetricResult
-from keras_aib.checks import check_finite
+from keras_aib.utils.checks import check_finite
 
 FAINT_HEAT = 0.1
 LARGEST_THRESHOLD = 0.99

@@ -7,15 +7,15 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_aib.attribution.layer_tree import find_layer
-from keras_aib.attribution.layer_tree import transformer_blocks
-from keras_aib.attribution.layer_tree import walk_layers
 from keras_aib.attribution.metrics.correlation import correlate_rows
 from keras_aib.attribution.metrics.randomization_result import (
     RandomizationResult,
 )
-from keras_aib.checks import check_finite
-from keras_aib.requirements import require
+from keras_aib.graph.layer_tree import find_layer
+from keras_aib.graph.layer_tree import transformer_blocks
+from keras_aib.graph.layer_tree import walk_layers
+from keras_aib.utils.checks import check_finite
+from keras_aib.utils.requirements import require
 
 SMALLEST_MAP = 7
 

@@ -1,0 +1,6 @@
+"""`python -m keras_aib.cli`."""
+
+from keras_aib.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Where things go into a model, and how it is traced again with them."""

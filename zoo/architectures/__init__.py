@@ -1,0 +1,1 @@
+"""Networks that Keras's libraries do not have."""

@@ -1,0 +1,1 @@
+"""Speed and memory, measured by turns in one run."""

@@ -1,0 +1,1 @@
+"""Weights of other frameworks, converted and compared with the original."""

@@ -1,4 +1,0 @@
-"""Training runs that survive being killed: what `keras-aib train` drives."""
-
-from keras_aib.zoo.training.run_config import RunConfig as RunConfig
-from keras_aib.zoo.training.training_run import TrainingRun as TrainingRun
