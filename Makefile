@@ -73,7 +73,7 @@ test-large-torch: .venvs/test/.installed
 test-deployment: test-runtimes test-browser
 
 test-runtimes: .venvs/test/.installed $(RUNTIMES:%=%/.installed)
-	KERAS_BACKEND=tensorflow $(TEST) -m pytest -q -m deployment \
+	KERAS_BACKEND=tensorflow $(TEST) $(PYTEST) -m deployment \
 		tests/test_deployment*.py
 
 # Needs npm, and Chromium: `apt-get install chromium`.
@@ -115,7 +115,7 @@ clean:
 .venvs/quickstart/.installed: REQUIREMENTS := examples/requirements.txt
 .venvs/quickstart/.installed: NO_DEPS := keras-hub==0.32.0
 
-# What is never imported need not be compiled.
+# What is never imported need not be compiled; the rest is when it first runs.
 INSTALL = .venvs/$*/bin/python -m pip install --quiet \
 	--disable-pip-version-check --no-compile
 

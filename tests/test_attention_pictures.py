@@ -69,12 +69,14 @@ def test_every_epoch_leaves_its_own_picture(tmp_path):
     assert np.abs(second - third).max() > 20
 
 
+@pytest.mark.once
 def test_every_skips_epochs(tmp_path):
     train(AttentionPictures(IMAGES, tmp_path, every=2), epochs=5)
     files = sorted(file.name for file in tmp_path.iterdir())
     assert files == ["epoch_0002.png", "epoch_0004.png"]
 
 
+@pytest.mark.once
 def test_the_picture_shows_map_labels_and_probabilities(tmp_path, monkeypatch):
     seen = {}
 
@@ -111,6 +113,7 @@ def test_the_picture_shows_map_labels_and_probabilities(tmp_path, monkeypatch):
     assert seen["columns"] == 3
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("activation", ["softmax", "sigmoid"])
 def test_probabilities_are_taken_as_they_are(tmp_path, monkeypatch, activation):
     seen = {}
@@ -123,6 +126,7 @@ def test_probabilities_are_taken_as_they_are(tmp_path, monkeypatch, activation):
     np.testing.assert_allclose(seen["probabilities"], outputs, rtol=1e-6)
 
 
+@pytest.mark.once
 def test_what_the_model_does_not_tell_is_not_captioned(tmp_path, monkeypatch):
     seen = {}
     monkeypatch.setattr(
@@ -135,6 +139,7 @@ def test_what_the_model_does_not_tell_is_not_captioned(tmp_path, monkeypatch):
     assert seen["probabilities"] is None
 
 
+@pytest.mark.once
 def test_tensorboard_gets_the_pictures_where_it_is_installed(tmp_path):
     logs, files = tmp_path / "logs", tmp_path / "pictures"
 
@@ -162,6 +167,7 @@ def test_tensorboard_gets_the_pictures_where_it_is_installed(tmp_path):
             assert picture.size == (image.width, image.height)
 
 
+@pytest.mark.once
 def test_without_tensorboard_a_warning_says_so(tmp_path, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.warns(UserWarning, match="pip install tensorboard"):
@@ -195,6 +201,7 @@ def test_the_real_classifier_is_pictured_while_beta_warms_up(tmp_path):
     assert len(list(tmp_path.iterdir())) == 2
 
 
+@pytest.mark.once
 def test_mistakes_are_found_before_the_first_epoch(tmp_path):
     with pytest.raises(ValueError, match="has no 'quantized' attention map"):
         train(AttentionPictures(IMAGES, tmp_path, which="quantized"))
@@ -209,6 +216,7 @@ def test_mistakes_are_found_before_the_first_epoch(tmp_path):
         )
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("images", "options", "message"),
     [

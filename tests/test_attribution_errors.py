@@ -23,6 +23,7 @@ def statistics(model):
     return statistics_of(model, ["stem", "block_1"])
 
 
+@pytest.mark.once
 def test_layers(model, statistics):
     with pytest.raises(ValueError, match=r"no layer 'steem'.*'stem'"):
         attribution.IBA(model, "steem", statistics)
@@ -40,6 +41,7 @@ def test_layers(model, statistics):
         attribution.IBA(model, "head", headed)(pixels(1), verbose=0)
 
 
+@pytest.mark.once
 def test_resolutions_must_agree():
     images = keras.Input((8, 8, 3))
     x = keras.layers.Conv2D(2, 3, padding="same", name="fine")(images)
@@ -52,6 +54,7 @@ def test_resolutions_must_agree():
         explain(pixels(1), verbose=0)
 
 
+@pytest.mark.once
 def test_statistics(model):
     with pytest.raises(TypeError, match="estimate_statistics"):
         attribution.IBA(model, "stem", {"stem": 1})
@@ -65,6 +68,7 @@ def test_statistics(model):
         explain(pixels(1, size=12), verbose=0)
 
 
+@pytest.mark.once
 def test_few_images_are_warned_of(model):
     few = statistics_of(model, ["stem"], count=20)
     with pytest.warns(UserWarning, match="statistics are of 20 images") as seen:
@@ -72,6 +76,7 @@ def test_few_images_are_warned_of(model):
     assert seen[0].filename == __file__
 
 
+@pytest.mark.once
 def test_images_and_targets(model, statistics):
     explain = attribution.IBA(model, "stem", statistics)
     broken = pixels(3)
@@ -92,6 +97,7 @@ def test_images_and_targets(model, statistics):
         explain(pixels(2), batch_size=0, verbose=0)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("option", "value"),
     [
@@ -135,6 +141,7 @@ def test_no_gradient_path():
         explain(pixels(1), verbose=0)
 
 
+@pytest.mark.once
 def test_models(model, statistics):
     class Subclassed(keras.Model):
         def call(self, inputs):
@@ -150,6 +157,7 @@ def test_models(model, statistics):
         attribution.list_layers(added)
 
 
+@pytest.mark.once
 def test_outputs_that_are_no_classes(model, statistics):
     dense = keras.Model(model.input, model.get_layer("block_2").output)
     explain = attribution.IBA(dense, "stem", statistics)
@@ -166,6 +174,7 @@ def test_outputs_that_are_no_classes(model, statistics):
         attribution.IBA(several, "stem", statistics)(pixels(1), verbose=0)
 
 
+@pytest.mark.once
 def test_small_maps_cannot_be_blurred():
     images = keras.Input((8, 8, 3))
     x = keras.layers.Conv2D(2, 4, strides=4, name="coarse")(images)

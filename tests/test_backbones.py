@@ -161,6 +161,18 @@ def test_backbone(row, saved):
             latent_dim=8,
             preprocessor=keras.layers.Rescaling(1 / 127.5, offset=-1.0),
         )
+        # XLA is tried where it is quick; on JAX there is no other way.
+        jit_compile = BACKEND == "jax" or (
+            BACKEND == "tensorflow" and row.library == "own"
+        )
+        model.compile(
+            # Adam's state costs JAX seconds for each row.
+            optimizer="adam" if row.library == "own" else "sgd",
+            loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            metrics=["accuracy"],
+            jit_compile=jit_compile,
+        )
+        backbone.jit_compile = jit_compile
         steps.append("insert")
 
         logits = model.predict(images, verbose=0)
@@ -191,15 +203,6 @@ def test_backbone(row, saved):
             assert np.isfinite(maps[name]).all()
         steps.append("attention")
 
-        model.compile(
-            # Adam's state costs JAX seconds for each row.
-            optimizer="adam" if row.library == "own" else "sgd",
-            loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-            metrics=["accuracy"],
-            # XLA is tried where it is quick; on JAX there is no other way.
-            jit_compile=BACKEND == "jax"
-            or (BACKEND == "tensorflow" and row.library == "own"),
-        )
         before = network.get_weights()
         history = model.fit(images, labels, batch_size=2, verbose=0).history
         assert np.isfinite(history["loss"]).all()

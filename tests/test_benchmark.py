@@ -164,6 +164,7 @@ def test_rows(tmp_path, monkeypatch, capsys):
     assert "ratio_to_plain" in capsys.readouterr().out
 
 
+@pytest.mark.once
 def test_memory_is_that_of_a_process_of_its_own(monkeypatch):
     commands = []
 
@@ -184,6 +185,7 @@ def test_memory_is_that_of_a_process_of_its_own(monkeypatch):
     assert commands[0][1:3] == ["-m", "keras_aib.zoo.benchmarks.speed"]
 
 
+@pytest.mark.once
 def test_what_such_a_process_prints(capsys):
     benchmark.main(
         [

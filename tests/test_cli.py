@@ -87,6 +87,7 @@ def test_train_writes_what_it_was_told(trained, material):
     assert (trained / "best.keras").is_file()
 
 
+@pytest.mark.once
 def test_train_asks_for_what_is_missing(material, trained, tmp_path):
     images, preset = material / "images", material / "preset"
     given = ("train", "--data", images, "--model", preset)
@@ -118,6 +119,7 @@ def test_ctrl_c_says_how_to_go_on(material, tmp_path, monkeypatch):
     assert f"keras-aib train --resume {folder}" in result.stderr
 
 
+@pytest.mark.once
 def test_evaluate(trained, material, tmp_path):
     table = run("evaluate", trained).output
     assert re.search(r"^num images +2$", table, re.M)
@@ -148,6 +150,7 @@ def test_evaluate(trained, material, tmp_path):
     assert json.loads(limited.output)["num_images"] == 3
 
 
+@pytest.mark.once
 def test_evaluate_compares_the_classes(trained, material, tmp_path):
     result = run("evaluate", material / "preset", code=1)
     assert "`--data`" in result.output
@@ -213,6 +216,7 @@ def test_the_page_is_sorted_by_class_and_probability(tmp_path):
     assert "<i>" not in page
 
 
+@pytest.mark.once
 def test_what_cannot_be_explained(trained, material, tmp_path):
     def explain(images, output, *more, model=trained):
         arguments = ("--images", images, "--output", output)
@@ -282,6 +286,7 @@ def test_an_error_shows_its_traceback_on_request():
         run("--traceback", "info", "no_such_model")
 
 
+@pytest.mark.once
 def test_without_click_it_says_what_to_install(monkeypatch):
     monkeypatch.setattr(cli, "is_installed", lambda name: False)
     with pytest.raises(SystemExit, match="pip install click"):
@@ -342,6 +347,7 @@ def test_export(trained, tmp_path):
     run("export", trained, "--output", path, "--overwrite")
 
 
+@pytest.mark.once
 def test_export_compares_on_the_images_it_is_given(trained, material, tmp_path):
     result = run(
         *("export", trained, "--output", tmp_path / "logits.onnx"),
@@ -354,6 +360,7 @@ def test_export_compares_on_the_images_it_is_given(trained, material, tmp_path):
     assert metadata["input"]["shape"][0] == 1
 
 
+@pytest.mark.once
 def test_a_plain_classifier_is_exported_too(tmp_path):
     inputs = keras.Input((8, 8, 3))
     x = keras.layers.GlobalAveragePooling2D()(inputs)
@@ -364,6 +371,7 @@ def test_a_plain_classifier_is_exported_too(tmp_path):
     assert set(metadata["outputs"]) == {"probabilities"}
 
 
+@pytest.mark.once
 def test_export_refuses_int8_blindly(material, tmp_path):
     result = run(
         *("export", material / "preset", "--output", tmp_path / "x.onnx"),

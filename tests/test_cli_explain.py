@@ -78,6 +78,7 @@ def test_a_plain_classifier_is_explained_in_bits(material, tmp_path):
     assert not (tmp_path / "b" / "statistics.npz").exists()
 
 
+@pytest.mark.once
 def test_coiba_takes_several_layers_and_a_price(material, tmp_path):
     layers = ("--method", "coiba", "--layer", "first", "--layer", "second")
     total = []
@@ -91,6 +92,7 @@ def test_coiba_takes_several_layers_and_a_price(material, tmp_path):
     assert total[0] > 2 * total[1] > 0
 
 
+@pytest.mark.once
 def test_statistics_of_a_dataset(material, tmp_path, monkeypatch):
     asked = []
 
@@ -108,6 +110,7 @@ def test_statistics_of_a_dataset(material, tmp_path, monkeypatch):
     assert asked == [("cifar10", (12, 12), "training", False, 10_000)]
 
 
+@pytest.mark.once
 def test_statistics_of_another_folder_leave_out_what_is_torn(
     material, tmp_path
 ):
@@ -123,6 +126,7 @@ def test_statistics_of_another_folder_leave_out_what_is_torn(
     np.testing.assert_allclose(statistics.stddev("second"), 100, atol=1e-3)
 
 
+@pytest.mark.once
 def test_an_attentive_model_is_explained_either_way(material, tmp_path):
     explain(material, tmp_path / "attention", model="aib.keras")
     page = (tmp_path / "attention" / "index.html").read_text()
@@ -153,6 +157,7 @@ def test_list_layers(material, monkeypatch):
     assert asked == [name]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("arguments", "message", "code"),
     [
@@ -172,6 +177,7 @@ def test_what_is_refused(material, tmp_path, arguments, message, code):
     assert not (tmp_path / "maps" / "index.html").exists()
 
 
+@pytest.mark.once
 def test_options_of_bottlenecks_are_refused_for_attention(material, tmp_path):
     for option, value in (("--layer", "attended"), ("--beta", 1)):
         result = explain(
@@ -180,6 +186,7 @@ def test_options_of_bottlenecks_are_refused_for_attention(material, tmp_path):
         assert f"{option} belongs to --method iba and coiba" in result.output
 
 
+@pytest.mark.once
 def test_what_is_missing_is_named(material, tmp_path):
     given = ("explain", material / "plain.keras", "--images", tmp_path)
     assert "Missing option '--output'" in run(*given, code=2).output
@@ -191,6 +198,7 @@ def test_what_is_missing_is_named(material, tmp_path):
     assert "`--statistics-images`" in result.output
 
 
+@pytest.mark.once
 def test_statistics_of_other_layers_are_refused(material, tmp_path):
     explain(material, tmp_path / "a", "--layer", "first")
     file = tmp_path / "a" / "statistics.npz"

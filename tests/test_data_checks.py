@@ -83,6 +83,7 @@ def test_other_losses_are_left_alone():
         refused(compiled(loss), "class numbers", IMAGES, LABELS + 1)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("kind", ["dataset", "generator", "torch", "tf.data"])
 def test_labels_of_a_dataset(kind):
     labels = LABELS.copy()

@@ -71,6 +71,7 @@ def cells(output):
 BINARY = keras.losses.BinaryCrossentropy(from_logits=True)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("options", "more", "expected"),
     [

@@ -30,6 +30,7 @@ def alone(monkeypatch):
     monkeypatch.setattr(routes, "has_tensorflow", lambda: False)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "options, message",
     [
@@ -61,11 +62,13 @@ def test_bad_options(model, tmp_path, options, message):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.once
 def test_images_that_are_none(model, tmp_path):
     with pytest.raises(TypeError, match="must be an array of images"):
         export(model, tmp_path / "model.onnx", images="photos/")
 
 
+@pytest.mark.once
 def test_no_keras_model(tmp_path):
     with pytest.raises(TypeError, match="must be a Keras model"):
         export(lambda images: images, tmp_path / "model.onnx")
@@ -92,6 +95,7 @@ def test_attention_of_a_plain_classifier(tmp_path):
         export(plain, tmp_path / "model.onnx")
 
 
+@pytest.mark.once
 def test_a_path_that_is_taken(model, tmp_path):
     path = tmp_path / "model.onnx"
     path.write_text("precious")
@@ -106,6 +110,7 @@ def test_a_path_that_is_taken(model, tmp_path):
     }
 
 
+@pytest.mark.once
 def test_a_folder_of_something_else_is_never_replaced(model, tmp_path):
     folder = tmp_path / "photos"
     folder.mkdir()
@@ -116,6 +121,7 @@ def test_a_folder_of_something_else_is_never_replaced(model, tmp_path):
     assert (folder / "cat.jpg").read_bytes() == b"precious"
 
 
+@pytest.mark.once
 def test_a_path_below_a_file(model, tmp_path):
     (tmp_path / "file").write_text("precious")
     with pytest.raises(OSError, match="file"):
@@ -123,6 +129,7 @@ def test_a_path_below_a_file(model, tmp_path):
     assert (tmp_path / "file").read_text() == "precious"
 
 
+@pytest.mark.once
 def test_a_disk_without_room(model, tmp_path, monkeypatch):
     nothing_free = shutil.disk_usage(tmp_path)._replace(free=1000)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: nothing_free)
@@ -131,6 +138,7 @@ def test_a_disk_without_room(model, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.once
 def test_a_disk_that_fills_up(model, tmp_path, monkeypatch):
     def fill(self, deployed, path, quantization, representative_batches):
         path.write_bytes(b"the first half")

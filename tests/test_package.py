@@ -49,6 +49,7 @@ def wheel(tmp_path_factory):
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.once
 def test_the_wheel_imports_the_zoo_with_its_weights(wheel, tmp_path):
     with zipfile.ZipFile(wheel) as archive:

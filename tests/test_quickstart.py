@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import keras
 import pytest
 from PIL import Image
 
@@ -13,11 +14,15 @@ SCRIPT = Path(__file__).parents[1] / "examples" / "quickstart.py"
 
 
 @pytest.mark.large
+@pytest.mark.skipif(
+    keras.config.backend() != "tensorflow",
+    reason="`make quickstart` trains on TensorFlow",
+)
 def test_quickstart(tmp_path):
     run = subprocess.run(
         [
             *(sys.executable, str(SCRIPT), "--output", str(tmp_path)),
-            *("--train-images", "256", "--test-images", "64"),
+            *("--train-images", "128", "--test-images", "64"),
             *("--image-size", "64", "--epochs", "1"),
         ],
         capture_output=True,

@@ -45,6 +45,7 @@ def run_blocks(page, folder):
     return len(blocks)
 
 
+@pytest.mark.slow
 @pytest.mark.once
 def test_every_python_block_runs(tmp_path):
     assert run_blocks("README.md", tmp_path) >= 5

@@ -64,6 +64,7 @@ RunRecorder.on_train_batch_end = kill
 """
 
 
+@pytest.mark.slow
 def test_a_run_killed_in_mid_epoch_ends_as_if_it_had_not_been(
     material, reference, tmp_path
 ):
@@ -89,6 +90,7 @@ def test_a_run_killed_in_mid_epoch_ends_as_if_it_had_not_been(
     check_same_end(run, reference)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("moment", "epoch"),
     [

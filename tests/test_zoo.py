@@ -106,11 +106,13 @@ def test_name_that_is_not_a_string():
         zoo.load_backbone(50)
 
 
+@pytest.mark.once
 def test_parameter_count(classifier):
     trainable = sum(np.prod(w.shape) for w in classifier.trainable_weights)
     assert trainable == zoo.info(LITE0).parameters
 
 
+@pytest.mark.slow
 def test_cat_is_a_cat_as_uint8_and_float(classifier, cat):
     logits = classifier.predict(cat, verbose=0)
     assert logits.shape == (1, 1000)
