@@ -1,4 +1,6 @@
-"""The tables of the zoo's README are what the results say."""
+"""The tables of the zoo's pages are what the results say."""
+
+from pathlib import Path
 
 import pytest
 
@@ -47,12 +49,14 @@ def test_what_did_not_run_is_said():
 def test_only_what_is_between_the_markers_is_replaced():
     text = "a\n<!-- x:begin -->\nold\n<!-- x:end -->\nb\n"
     expected = "a\n<!-- x:begin -->\nn\\1ew\n<!-- x:end -->\nb\n"
-    assert tables.fill(text, {"x": "n\\1ew"}) == expected
+    pages = {Path("x.md"): text, Path("other.md"): "other"}
+    filled = tables.fill(pages, {"x": "n\\1ew"})
+    assert filled == {Path("x.md"): expected, Path("other.md"): "other"}
     with pytest.raises(ValueError, match="markers"):
-        tables.fill(text, {"y": "new"})
+        tables.fill(pages, {"y": "new"})
 
 
-def test_the_readme_holds_the_tables_of_the_results():
-    text = tables.README.read_text(encoding="utf-8")
-    filled = tables.fill(text, tables.all_tables(results.read_rows()))
-    assert filled == text, "run `python -m keras_aib.zoo.recipes.tables`"
+def test_the_pages_hold_the_tables_of_the_results():
+    pages = tables.read_pages()
+    filled = tables.fill(pages, tables.all_tables(results.read_rows()))
+    assert filled == pages, "run `python -m keras_aib.zoo.recipes.tables`"

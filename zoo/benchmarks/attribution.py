@@ -7,7 +7,7 @@ Cost:     567 explanations of an image for each model, by default, and twelve
           and 45 on JAX. Leave torch a CPU of its own: where its two threads
           wait for other programs it takes ten times as long as with one.
 Result:   rows "attribution_speed" of zoo/results/results.csv, table in
-          zoo/README.md.
+          zoo/results/attribution_speed.md.
           What has its rows is skipped; each batch size is a run of its own.
 
 CoIBA explains the small vision transformer and IBA Lite0, with random weights

@@ -7,7 +7,8 @@ Needs:    keras-aib[tensorflow,hub,attribution], scikit-image, scikit-learn, and
           how to install it).
 Cost:     about 2 hours on 2 CPU cores: half of it for the AIB classifier, most
           of that for the metrics (0.6 s an image and method).
-Result:   rows "attribution" of zoo/results/results.csv, table in zoo/README.md.
+Result:   rows "attribution" of zoo/results/results.csv, table in
+          zoo/results/attribution.md.
 
 Two models of CIFAR-10 explain their prediction for its first 500 test images,
 and one tile of 250 grids of four images that they are right about, of four

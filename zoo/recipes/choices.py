@@ -2,7 +2,8 @@
 
 Command:  python -m keras_aib.zoo.recipes.choices
 Cost:     about 30 minutes on 2 CPU cores; a run takes 1 to 2.
-Result:   rows "choices" of zoo/results/results.csv, table in zoo/README.md.
+Result:   rows "choices" of zoo/results/results.csv, table in
+          zoo/results/choices.md.
 
 The setting of `fine_tuning`: EfficientNet-Lite0 at 96 px, frozen up to P4,
 4,000 training images of CIFAR-10, all 10,000 test images. One choice differs

@@ -2,7 +2,8 @@
 
 Command:  python -m keras_aib.zoo.recipes.fine_tuning
 Cost:     about 40 minutes on 2 CPU cores; a run takes 1 to 2.
-Result:   rows "fine_tuning" of zoo/results/results.csv, table in zoo/README.md.
+Result:   rows "fine_tuning" of zoo/results/results.csv, table in
+          zoo/results/fine_tuning.md.
 
 EfficientNet-Lite0 with ImageNet weights, frozen up to level P4, on the first
 4,000 training images of CIFAR-10 at 96 px, without augmentation; all 10,000

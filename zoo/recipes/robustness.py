@@ -2,7 +2,8 @@
 
 Command:  python -m keras_aib.zoo.recipes.robustness
 Cost:     about 10 minutes on 2 CPU cores, after `fine_tuning`.
-Result:   rows "robustness" of zoo/results/results.csv, table in zoo/README.md.
+Result:   rows "robustness" of zoo/results/results.csv, table in
+          zoo/results/robustness.md.
 
 Six common corruptions at five severities on the first 1,000 test images, and
 the fast gradient sign attack with 0.5, 1, 2 and 4 of 255 pixel values on the

@@ -1,9 +1,9 @@
-"""Tables of the zoo's README, made from its registry and `results/results.csv`.
+"""Tables of the zoo's pages, made from its registry and its results.
 
 Command:  python -m keras_aib.zoo.recipes.tables
 Cost:     seconds.
-Result:   the parts of zoo/README.md between `<!-- NAME:begin -->` and
-          `<!-- NAME:end -->`.
+Result:   the parts of zoo/README.md and of zoo/results/*.md between
+          `<!-- NAME:begin -->` and `<!-- NAME:end -->`.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from keras_aib.zoo.recipes.results import RESULTS
 from keras_aib.zoo.recipes.results import read_rows
 from keras_aib.zoo.registry import MODELS
 
-README = Path(__file__).parents[1] / "README.md"
+ZOO = Path(__file__).parents[1]
 
 LABELS = {
     "plain": "plain head",
@@ -317,20 +317,36 @@ def _markdown(headings: list[str], lines: list[list[str]]) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
-def fill(text: str, tables: dict[str, str]) -> str:
+def fill(pages: dict[Path, str], tables: dict[str, str]) -> dict[Path, str]:
     """Replace what stands between the markers of each table.
 
+    Args:
+        pages: Text of each page.
+        tables: Each table by the name of its markers.
+
+    Returns:
+        The new texts.
+
     Raises:
-        ValueError: If a table's markers are missing.
+        ValueError: If a table's markers stand on no page.
     """
+    filled = dict(pages)
     for name, table in tables.items():
         begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
         pattern = re.compile(f"{begin}.*?{end}", re.DOTALL)
-        if not pattern.search(text):
+        whole = f"{begin}\n{table}\n{end}".replace("\\", r"\\")
+        found = [path for path, text in filled.items() if pattern.search(text)]
+        if not found:
             raise ValueError(f"The markers {begin} and {end} are missing.")
-        whole = f"{begin}\n{table}\n{end}"
-        text = pattern.sub(whole.replace("\\", r"\\"), text)
-    return text
+        for path in found:
+            filled[path] = pattern.sub(whole, filled[path])
+    return filled
+
+
+def read_pages(folder: Path = ZOO) -> dict[Path, str]:
+    """Text of every page that may hold tables."""
+    paths = [folder / "README.md", *sorted(folder.glob("results/*.md"))]
+    return {path: path.read_text(encoding="utf-8") for path in paths}
 
 
 def all_tables(rows: list[Row]) -> dict[str, str]:
@@ -371,18 +387,20 @@ def all_tables(rows: list[Row]) -> dict[str, str]:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Write the tables into the README."""
+    """Write the tables into the pages."""
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--results", type=Path, default=RESULTS)
-    parser.add_argument("--readme", type=Path, default=README)
+    parser.add_argument("--pages", type=Path, default=ZOO)
     options = parser.parse_args(arguments)
-    text = options.readme.read_text(encoding="utf-8")
-    text = fill(text, all_tables(read_rows(options.results)))
-    with written_whole(options.readme) as path:
-        path.write_text(text, encoding="utf-8")
+    pages = read_pages(options.pages)
+    filled = fill(pages, all_tables(read_rows(options.results)))
+    for page, text in filled.items():
+        if text != pages[page]:
+            with written_whole(page) as path:
+                path.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

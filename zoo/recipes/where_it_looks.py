@@ -3,7 +3,7 @@
 Command:  python -m keras_aib.zoo.recipes.where_it_looks
 Cost:     about 30 minutes on 2 CPU cores; a run takes 2.
 Result:   rows "where_it_looks" of zoo/results/results.csv, table in
-          zoo/README.md.
+          zoo/results/where_it_looks.md.
 
 CIFAR-10 pictures, 48 px wide, at random places on 128 px of clutter made of
 other pictures' patches; the label is that of the picture, which covers 14 % of
