@@ -9,30 +9,21 @@ import pytest
 
 from keras_aib.callbacks import BetaWarmup
 from keras_aib.layers import GaussianBottleneck
+from keras_aib.layers import PricedLayer
 from keras_aib.models import BottleneckModel
 
 
-class ConstantRate(keras.layers.Layer):
+class ConstantRate(PricedLayer):
     """A bottleneck whose rate is one nat, so that its loss is its beta."""
 
     def __init__(self, beta=0.5, **kwargs):
-        super().__init__(**kwargs)
-        self.made_with = beta
-        self.beta = self.add_weight(
-            shape=(),
-            initializer=keras.initializers.Constant(beta),
-            trainable=False,
-            name="beta",
-        )
+        super().__init__(beta=beta, **kwargs)
         self.calls = 0
 
     def call(self, inputs):
         self.calls += 1
-        self.add_loss(self.beta * 1.0)
+        self.add_rate(1.0)
         return inputs
-
-    def get_config(self):
-        return {**super().get_config(), "beta": self.made_with}
 
 
 class LossOfEachBatch(keras.callbacks.Callback):
@@ -269,7 +260,7 @@ def test_the_real_bottleneck_warms_up():
 
 def test_a_model_without_a_beta_is_refused():
     model = build(keras.layers.Dense(2))
-    with pytest.raises(ValueError, match="no layer with a scalar `beta`"):
+    with pytest.raises(ValueError, match="no layer with a price"):
         fit(model, BetaWarmup(warmup_epochs=1))
 
 

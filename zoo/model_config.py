@@ -76,8 +76,8 @@ class ModelConfig:
         """What was measured on CIFAR-10, by name; means over seeds.
 
         Of the trained model where there is one, else of fine-tuning its
-        backbone: see `zoo/results/fine_tuning.md` for the setting. Empty if neither was
-        done.
+        backbone, in the setting of `zoo/results/fine_tuning.md`. Empty if
+        neither was done.
         """
         from keras_aib.zoo.recipes.results import read_rows
 

@@ -9,6 +9,9 @@ from typing import Any
 
 import keras
 
+from keras_aib.layers import PricedLayer
+from keras_aib.utils.keras_internals import flat_layers
+
 # The reference's flank, tanh(steps / 1000 - 4.5), is left when it has reached
 # the reference's beta: 2.2 thousand steps later.
 TANH_START = -4.5
@@ -46,10 +49,10 @@ class BetaWarmup(keras.callbacks.Callback):
       bottleneck attention trained with. They have it take 2,200 steps and
       update it once an epoch.
 
-    It applies to every layer in the model that has a scalar `beta` weight, such
-    as `keras_aib.layers.GaussianBottleneck`, and reports the `beta` of an
-    epoch's last batch in the logs and the history (`beta_<layer name>` where
-    there are several).
+    It applies to every layer with a price in the model, a
+    `keras_aib.layers.PricedLayer` such as `GaussianBottleneck`, and reports the
+    `beta` of an epoch's last batch in the logs and the history
+    (`beta_<layer name>` where there are several).
 
     While `beta` rises, `loss` and `val_loss` rise too, however much the model
     learns. What watches them takes that for a worse model, so let early
@@ -74,7 +77,7 @@ class BetaWarmup(keras.callbacks.Callback):
 
     Raises:
         ValueError: for a bad argument, and at the start of `fit` where no layer
-            has a `beta`.
+            has a price.
 
     Example:
 
@@ -167,22 +170,22 @@ class BetaWarmup(keras.callbacks.Callback):
             )
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        # BatchNormalization has a `beta` too: a vector.
         layers = [
             layer
-            for layer in self.model._flatten_layers()
-            if getattr(getattr(layer, "beta", None), "shape", None) == ()
+            for layer in flat_layers(self.model)
+            if isinstance(layer, PricedLayer)
         ]
         if not layers:
             raise ValueError(
-                "BetaWarmup found no layer with a scalar `beta` weight in "
-                f"{self.model.name!r}. Use it on a model with a "
-                "`keras_aib.layers.GaussianBottleneck`."
+                f"BetaWarmup found no layer with a price in {self.model.name!r}"
+                ". Use it on a model with a "
+                "`keras_aib.layers.GaussianBottleneck`, or another "
+                "`keras_aib.layers.PricedLayer`."
             )
         self._targets = {
             "beta" if len(layers) == 1 else f"beta_{layer.name}": (
                 layer.beta,
-                _target(layer) if self.beta is None else self.beta,
+                layer.initial_beta if self.beta is None else self.beta,
             )
             for layer in layers
         }
@@ -239,11 +242,3 @@ class BetaWarmup(keras.callbacks.Callback):
             variable.assign(
                 self.initial_beta + (target - self.initial_beta) * rise
             )
-
-
-def _target(layer: keras.Layer) -> float:
-    """The `beta` a layer was made with, whatever a warm-up has left in it."""
-    made_with = layer.get_config().get("beta")
-    if made_with is None:
-        return float(keras.ops.convert_to_numpy(layer.beta))
-    return float(made_with)

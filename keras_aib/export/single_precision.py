@@ -9,6 +9,7 @@ from typing import Any
 import keras
 
 from keras_aib.export.export_error import ExportError
+from keras_aib.utils.keras_internals import flat_layers
 
 REDUCED = ("mixed_float16", "mixed_bfloat16", "float16", "bfloat16")
 CONFIG_FILE = "config.json"
@@ -83,7 +84,7 @@ def unregistered_classes(model: keras.Model) -> dict[str, Any]:
 
 
 def _layers(model: keras.Model) -> list[Any]:
-    return list(model._flatten_layers(include_self=False))
+    return [layer for layer in flat_layers(model) if layer is not model]
 
 
 def _raise_precision(saved: Path, raised: Path) -> None:

@@ -8,6 +8,8 @@ import keras
 
 from keras_aib.graph.retrace import feature_levels
 from keras_aib.graph.shared_layer import is_same_layer
+from keras_aib.utils.keras_internals import call_of
+from keras_aib.utils.keras_internals import inner_layers
 
 
 @dataclass(frozen=True)
@@ -151,8 +153,7 @@ def _children(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
     if isinstance(layer, keras.Model):
         inputs = keras.layers.InputLayer
         return [x for x in layer.layers if not isinstance(x, inputs)]
-    # Keras has no public name for the layers that a layer holds.
-    return list(layer._flatten_layers(include_self=False, recursive=False))
+    return inner_layers(layer)
 
 
 def _is_norm(layer: keras.layers.Layer) -> bool:
@@ -170,6 +171,6 @@ def _layer_of_level(
             continue
         tensor = feature_levels(holder).get(name)
         if tensor is not None:
-            operation = tensor._keras_history.operation
+            operation, _, _ = call_of(tensor)
             return [x for x in places if is_same_layer(x.layer, operation)]
     return []

@@ -13,6 +13,7 @@ import keras
 from keras import tree
 
 from keras_aib.graph.shared_layer import share_layer
+from keras_aib.utils.keras_internals import call_of
 
 
 @dataclass(frozen=True)
@@ -251,10 +252,7 @@ def replaced_attribute(owner: Any, name: str, value: Any) -> Iterator[None]:
 
 def find_source(tensor: Any) -> TensorSource:
     """The operation behind a Keras tensor, and what went into it."""
-    # Keras has no public name for either.
-    operation, node_index, output_index = tensor._keras_history
-    node = operation._inbound_nodes[node_index]
-    return TensorSource(operation, output_index, list(node.input_tensors))
+    return TensorSource(*call_of(tensor))
 
 
 def free_name(name: str, taken: Collection[str]) -> str:

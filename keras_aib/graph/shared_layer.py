@@ -5,6 +5,8 @@ from typing import Any
 
 import keras
 
+from keras_aib.utils.keras_internals import CALLS
+
 
 def share_layer(
     layer: keras.layers.Layer, name: str | None = None
@@ -27,7 +29,7 @@ def share_layer(
     shared: Any = object.__new__(_shared_class(layer.__class__))
     object.__setattr__(shared, "__dict__", vars(layer))
     object.__setattr__(shared, "name", layer.name if name is None else name)
-    for calls in ("_inbound_nodes", "_outbound_nodes"):
+    for calls in CALLS:
         object.__setattr__(shared, calls, [])
     return shared
 
@@ -44,7 +46,7 @@ def _shared_class(layer_class: type) -> type:
         layer_class.__name__,
         (layer_class,),
         {
-            "__slots__": ("_inbound_nodes", "_outbound_nodes", "name"),
+            "__slots__": (*CALLS, "name"),
             "__module__": layer_class.__module__,
             "__qualname__": layer_class.__qualname__,
             "__doc__": layer_class.__doc__,

@@ -9,6 +9,8 @@ from typing import Any
 
 import keras
 
+from keras_aib.utils.keras_internals import flat_layers
+
 PARTS = "adapted_parts"
 
 
@@ -17,7 +19,7 @@ def is_adapted(layer: keras.layers.Layer) -> bool:
     return any(
         getattr(x, "quantization_mode", None) is not None
         or getattr(x, "lora_enabled", False)
-        for x in layer._flatten_layers()
+        for x in flat_layers(layer)
     )
 
 

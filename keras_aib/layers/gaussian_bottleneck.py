@@ -1,7 +1,5 @@
 """A stochastic latent with a price on every nat it carries."""
 
-import math
-from types import SimpleNamespace
 from typing import Any
 
 import keras
@@ -10,8 +8,7 @@ from keras import ops
 from keras_aib.layers.adapted_parts import PARTS
 from keras_aib.layers.adapted_parts import adapted_parts
 from keras_aib.layers.adapted_parts import with_parts
-from keras_aib.layers.rated_layer import RatedLayer
-from keras_aib.layers.rated_layer import check_weight
+from keras_aib.layers.priced_layer import PricedLayer
 from keras_aib.layers.rated_layer import sample
 from keras_aib.ops import kl_to_standard_normal
 from keras_aib.utils.checks import check_positive_integer
@@ -22,7 +19,7 @@ KL_SCALES = ("stddev", "exp_stddev")
 
 
 @keras.saving.register_keras_serializable(package="keras_aib")
-class GaussianBottleneck(RatedLayer):
+class GaussianBottleneck(PricedLayer):
     """Encodes features as a Gaussian and charges for what it carries.
 
     The latent is `N(mean, stddev^2)` with `stddev = softplus(rho +
@@ -31,11 +28,6 @@ class GaussianBottleneck(RatedLayer):
     above; `beta` times that rate is added to the loss. See
     [Alemi et al., 2017](https://arxiv.org/abs/1612.00410) and
     [Lai et al., 2021](https://arxiv.org/abs/2108.03418).
-
-    `beta` is a variable, so that a callback can raise it during a compiled
-    `fit`. Like the state of a seed it is no weight: loading weights leaves it
-    as it was. A saved model and its clone have the value it had, in their
-    configuration.
 
     Args:
         latent_dim: Width of the latent.
@@ -84,8 +76,6 @@ class GaussianBottleneck(RatedLayer):
     ```
     """
 
-    rate_names = ("kl_bits",)
-
     def __init__(
         self,
         latent_dim: int = 256,
@@ -96,8 +86,7 @@ class GaussianBottleneck(RatedLayer):
         **kwargs: Any,
     ) -> None:
         parts = kwargs.pop(PARTS, {})
-        current_beta = kwargs.pop("current_beta", beta)
-        super().__init__(**kwargs)
+        super().__init__(beta=beta, **kwargs)
         check_positive_integer("latent_dim", latent_dim)
         if kl_scale not in KL_SCALES:
             raise ValueError(
@@ -105,33 +94,13 @@ class GaussianBottleneck(RatedLayer):
                 f"kl_scale={kl_scale!r}."
             )
         self.latent_dim = int(latent_dim)
-        self.initial_beta = check_weight("beta", beta)
         self.stddev_offset = float(stddev_offset)
         self.kl_scale = kl_scale
         self.seed = plain(seed)
         self.seed_generator = keras.random.SeedGenerator(self.seed)
-        # Kept from Keras's tracker, or it would become a weight.
-        self._price = SimpleNamespace(
-            beta=keras.Variable(
-                check_weight("current_beta", current_beta),
-                dtype=self.rate_dtype,
-                trainable=False,
-                name="beta",
-            )
-        )
         self.encoder = parts.get("encoder") or keras.layers.Dense(
             2 * self.latent_dim, dtype=self.dtype_policy, name="encoder"
         )
-
-    @property
-    def beta(self) -> keras.Variable:
-        """Weight of the rate, a scalar variable; change it with `assign`."""
-        return self._price.beta
-
-    @property
-    def variables(self) -> list[keras.Variable]:
-        """All state: the weights, the seed, and `beta`."""
-        return [*super().variables, self.beta]
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         if input_shape[-1] is None:
@@ -182,9 +151,7 @@ class GaussianBottleneck(RatedLayer):
         training: bool | None = None,
     ) -> Any:
         mean, stddev = self.encode(inputs)
-        rate = ops.mean(self.kl(mean, stddev))
-        self.add_loss(ops.cast(self.beta, rate.dtype) * rate)
-        self.report(kl_bits=rate / math.log(2.0))
+        self.add_rate(self.kl(mean, stddev))
         latent = mean
         if training or noise is not None or num_samples is not None:
             latent = sample(
@@ -193,20 +160,14 @@ class GaussianBottleneck(RatedLayer):
         return ops.cast(latent, self.compute_dtype)
 
     def get_config(self) -> dict[str, Any]:
-        config = {
+        return {
             **super().get_config(),
             "latent_dim": self.latent_dim,
-            "beta": self.initial_beta,
             "stddev_offset": self.stddev_offset,
             "kl_scale": self.kl_scale,
             "seed": self.seed,
             **adapted_parts(encoder=self.encoder),
         }
-        beta = float(ops.convert_to_numpy(self.beta))
-        # `beta` stays what a warm-up rises to.
-        if not math.isclose(beta, self.initial_beta, rel_tol=1e-6):
-            config["current_beta"] = beta
-        return config
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "GaussianBottleneck":

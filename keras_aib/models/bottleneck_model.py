@@ -9,6 +9,7 @@ import keras
 
 from keras_aib.layers.rated_layer import RatedLayer
 from keras_aib.utils.files import written_whole
+from keras_aib.utils.keras_internals import flat_layers
 
 
 @keras.saving.register_keras_serializable(package="keras_aib")
@@ -73,7 +74,7 @@ class BottleneckModel(keras.Model):
     def _rated_layers(self) -> list[RatedLayer]:
         return [
             layer
-            for layer in self._flatten_layers()
+            for layer in flat_layers(self)
             if isinstance(layer, RatedLayer)
         ]
 

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 
 import keras
 
+from keras_aib.utils.keras_internals import inner_layers
+
 
 def frozen_layers(model: keras.Model) -> list[str]:
     """Places of all layers with weights in `model` that are frozen."""
@@ -45,7 +47,7 @@ def restore_frozen_layers(model: keras.Model, paths: Iterable[str]) -> None:
 def _places(model: keras.Model) -> Iterator[tuple[str, keras.layers.Layer]]:
     # The backbone stands behind the layers of the model's own graph.
     behind = [model.backbone] if hasattr(model, "backbone") else []
-    return _walk([*_children(model), *behind], "", set())
+    return _walk([*inner_layers(model), *behind], "", set())
 
 
 def _walk(
@@ -60,8 +62,4 @@ def _walk(
         seen.add(id(vars(layer)))
         path = f"{prefix}{position}"
         yield path, layer
-        yield from _walk(_children(layer), f"{path}.", seen)
-
-
-def _children(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
-    return layer._flatten_layers(include_self=False, recursive=False)
+        yield from _walk(inner_layers(layer), f"{path}.", seen)

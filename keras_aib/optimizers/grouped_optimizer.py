@@ -6,6 +6,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_aib.utils.keras_internals import variable_index
+
 
 class GroupedOptimizer(keras.optimizers.Optimizer):
     """What the optimizers of this package add to Keras's.
@@ -72,8 +74,7 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
     def update_step(
         self, gradient: Any, variable: Any, learning_rate: Any
     ) -> None:
-        # TensorFlow passes its own variable here, which has no path.
-        scale = self._scales[self._get_variable_index(variable)]
+        scale = self._scales[variable_index(self, variable)]
         if self.coupled_weight_decay:
             gradient = ops.add(
                 ops.cast(gradient, variable.dtype),

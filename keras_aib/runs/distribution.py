@@ -9,6 +9,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_aib.utils.keras_internals import flat_layers
+
 DISTRIBUTIONS = ("data_parallel",)
 UNEVEN = "batch does not divide by the number of devices"
 
@@ -233,7 +235,7 @@ def _separate_losses() -> Iterator[None]:
             added.losses += [(self, x) for x in keras.tree.flatten(loss)]
 
     def separate_losses(self: Any) -> list[Any]:
-        own = {id(layer) for layer in self._flatten_layers()}
+        own = {id(layer) for layer in flat_layers(self)}
         others = losses.fget(self)
         return [x for layer, x in added.losses if id(layer) in own] + others
 
