@@ -16,7 +16,7 @@ RUNTIMES := .venvs/litert .venvs/onnx .venvs/serving
 .PHONY: help quickstart test test-large test-tensorflow test-jax test-torch \
 	test-large-tensorflow test-large-jax test-large-torch \
 	test-slow-jax test-sweep install \
-	test-deployment test-runtimes test-browser lint format clean
+	test-deployment test-runtimes test-browser docs notebook lint format clean
 
 help:
 	@echo "make quickstart   fine-tune on CIFAR-10 and draw where it looks"
@@ -24,6 +24,7 @@ help:
 	@echo "make test-large   the slow tests on TensorFlow, JAX and torch"
 	@echo "make test-deployment  exported files in their runtimes and a browser"
 	@echo "make test-sweep   every model to every format, from every backend"
+	@echo "make docs         the documentation, in build/docs"
 	@echo "make lint         ruff and mypy"
 	@echo "make format       let ruff rewrite the code"
 
@@ -97,6 +98,18 @@ format: .venvs/test/.installed
 	$(TEST) -m ruff check --fix .
 	$(TEST) -m ruff format .
 
+# The docstrings are read from a copy in which the zoo is where users find it.
+docs: .venvs/docs/.installed
+	rm -rf build/docs-source
+	mkdir -p build/docs-source
+	cp -R keras_aib build/docs-source/keras_aib
+	cp -R zoo build/docs-source/keras_aib/zoo
+	NO_MKDOCS_2_WARNING=1 .venvs/docs/bin/python -m mkdocs build --strict
+
+notebook: .venvs/docs/.installed
+	.venvs/docs/bin/python -m jupytext --quiet --to ipynb \
+		--output examples/keras_aib.ipynb examples/colab.py
+
 clean:
 	rm -rf .venvs build dist *.egg-info
 
@@ -118,6 +131,13 @@ clean:
 # What is never imported need not be compiled; the rest is when it first runs.
 INSTALL = .venvs/$*/bin/python -m pip install --quiet \
 	--disable-pip-version-check --no-compile
+
+.venvs/docs/.installed: docs/requirements.txt
+	rm -rf .venvs/docs
+	$(PYTHON) -m venv .venvs/docs
+	.venvs/docs/bin/python -m pip install --quiet \
+		--disable-pip-version-check -r $<
+	touch $@
 
 # TensorFlow brings Keras with it, which a served model does without.
 $(RUNTIMES:%=%/.installed): .venvs/%/.installed: examples/requirements-%.txt

@@ -1,4 +1,4 @@
-"""Write the table of backbones in the README from measured outcomes.
+"""Write the table of backbones in the guide from measured outcomes.
 
 KERAS_AIB_RESULTS=results pytest tests/test_backbones.py  # each backend
 python tests/backbone_table.py results
@@ -17,7 +17,7 @@ from backbones import CATALOGUE
 BACKENDS = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "torch"}
 BEGIN = "<!-- backbones:begin -->"
 END = "<!-- backbones:end -->"
-README = Path(__file__).parent.parent / "README.md"
+PAGE = Path(__file__).parents[1] / "docs" / "guides" / "backbones.md"
 LAST_STEPS = {"save", "reload"}
 
 
@@ -82,18 +82,18 @@ def _place(row: Backbone) -> str:
 
 
 def replace(text: str) -> None:
-    """Put `text` between the markers of the README."""
-    readme = README.read_text() if README.is_file() else ""
+    """Put `text` between the markers of the page."""
+    readme = PAGE.read_text() if PAGE.is_file() else ""
     head, begin, rest = readme.partition(BEGIN)
     _, end, tail = rest.partition(END)
     if not (begin and end):
         sys.exit(
-            f"{README} lacks the markers of the table. Put the lines "
+            f"{PAGE} lacks the markers of the table. Put the lines "
             f"'{BEGIN}' and '{END}' where it belongs and run this again."
         )
-    temporary = README.with_suffix(".md.tmp")
+    temporary = PAGE.with_suffix(".md.tmp")
     temporary.write_text(f"{head}{begin}\n{text}\n{end}{tail}")
-    os.replace(temporary, README)
+    os.replace(temporary, PAGE)
 
 
 def main() -> None:

@@ -144,3 +144,47 @@ def test_who_imports_a_backend():
         if BACKENDS & {name.partition(".")[0] for name in imported}:
             name = path.relative_to(REPOSITORY).as_posix()
             assert name.startswith(tuple(NAME_A_BACKEND)), name
+
+
+# Each room imports from those behind it only; the zoo is the top floor, which
+# `cli` and `runs` stand on.
+ROOMS = (
+    *("cli", "runs", "export", "attribution", "callbacks", "visualization"),
+    "metrics",
+    *("data", "models", "graph", "layers", "ops"),
+    *("optimizers", "utils"),
+)
+
+
+def room_of(module):
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 else parts[0]
+
+
+@pytest.mark.once
+def test_imports_point_down():
+    upward = []
+    for path in sorted((REPOSITORY / "keras_aib").glob("*/**/*.py")):
+        name = path.relative_to(REPOSITORY).with_suffix("").as_posix()
+        here = room_of(name.replace("/", "."))
+        if here == "program":
+            continue
+        assert here in ROOMS, f"{name} is in no room"
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.ImportFrom) or not node.module:
+                continue
+            if node.module.partition(".")[0] != "keras_aib":
+                continue
+            module = node.module
+            if module == "keras_aib":
+                module = f"keras_aib.{node.names[0].name}"
+            there = room_of(module)
+            if there == "_version":
+                continue
+            if there == "zoo":
+                allowed = here in ("cli", "runs")
+            else:
+                allowed = ROOMS.index(there) >= ROOMS.index(here)
+            if not allowed:
+                upward.append(f"{name} imports {module}")
+    assert upward == []

@@ -1,6 +1,7 @@
 """CUB-200-2011 in its published folder."""
 
 import os
+from collections.abc import Container
 from pathlib import Path
 
 import numpy as np
@@ -85,7 +86,7 @@ def _read_table(
 
 
 def _check_values(
-    path: Path, table: dict[str, str], allowed, meaning: str
+    path: Path, table: dict[str, str], allowed: Container[str], meaning: str
 ) -> None:
     for key, value in table.items():
         if value not in allowed:

@@ -200,7 +200,7 @@ def _shares(
     return inside
 
 
-def _crop(image, shares: np.ndarray):
+def _crop(image: Any, shares: np.ndarray) -> Any:
     left, top, right, bottom = np.rint(shares * (*image.size, *image.size))
     # A box thinner than half a pixel still takes one.
     left, top = min(left, image.width - 1), min(top, image.height - 1)

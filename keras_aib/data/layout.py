@@ -4,6 +4,7 @@ import dataclasses
 import os
 import re
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 
 from keras_aib.data.decoding import printable
@@ -204,5 +205,5 @@ def _sides_below(
     return Layout(directory, sides)
 
 
-def _list(names) -> str:
+def _list(names: Iterable[str]) -> str:
     return str([printable(name) for name in names])

@@ -129,7 +129,12 @@ class Probe:
             least = SMALLEST_CHANGE * total.max()
             alive = np.flatnonzero(total > least)
 
-            def moves(low: int, high: int, rows=rows, least=least) -> bool:
+            def moves(
+                low: int,
+                high: int,
+                rows: bool = rows,
+                least: float = least,
+            ) -> bool:
                 box = strip(rows, low, high)
                 return self.changes([box])[layer][0].sum() > least
 

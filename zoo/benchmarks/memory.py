@@ -72,7 +72,7 @@ def peak_memory(
 
 def own_peak_memory(workload: Workload, kind: str, variant: str) -> str:
     """Peak memory of this process in bytes, after a step; or `"unknown"`."""
-    before = _resident_bytes("VmRSS")
+    before = resident_bytes("VmRSS")
     step(workload.build(variant), kind, workload)()
     if keras.config.backend() == "torch":
         import torch
@@ -88,10 +88,11 @@ def own_peak_memory(workload: Workload, kind: str, variant: str) -> str:
         "gpu" in device.lower() for device in keras.distribution.list_devices()
     ):
         return "unknown"
-    return str(_resident_bytes("VmHWM") - before)
+    return str(resident_bytes("VmHWM") - before)
 
 
-def _resident_bytes(field: str) -> int:
+def resident_bytes(field: str) -> int:
+    """A field of this process's memory, such as `"VmHWM"`, the most so far."""
     # Not getrusage: its maximum begins with that of the parent process.
     status = Path("/proc/self/status").read_text(encoding="ascii")
     line = next(x for x in status.splitlines() if x.startswith(field))
