@@ -4,7 +4,8 @@ PYTHON ?= python3
 WORKERS ?= 2
 TEST := .venvs/test/bin/python
 JAX := .venvs/jax/bin/python
-PYTEST := -m pytest -q -n $(WORKERS) --dist loadfile --durations=25
+PYTEST := -m pytest -q -n $(WORKERS) --dist loadfile \
+	--no-loadscope-reorder --durations=25
 
 ORDINARY := not slow and not large and not sweep and not deployment
 LARGE := (slow or large)

@@ -17,10 +17,13 @@ from keras_aib import ops as ops
 from keras_aib import optimizers as optimizers
 from keras_aib import visualization as visualization
 from keras_aib._version import __version__ as __version__
+from keras_aib.utils.moved import keep_old_names
 
 if TYPE_CHECKING:
     from keras_aib import attribution as attribution
     from keras_aib import zoo as zoo
+
+keep_old_names()
 
 # Imported when first used: they are large, and the zoo stands on all else.
 _LAZY = ("attribution", "zoo")

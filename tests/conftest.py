@@ -38,6 +38,30 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 import keras
 import pytest
 
+# Few tests and much time: begun last, they would leave a worker without work.
+HEAVY_FILES = (
+    "test_export",
+    "test_backbones",
+    "test_exports",
+    "test_quickstart",
+    "test_benchmark_latency",
+    "test_training_run",
+    "test_golden",
+    "test_readme",
+    "test_from_scratch",
+    "test_distribution",
+    "test_recipes",
+    "test_pretrained_weights",
+    "test_saving",
+    "test_zoo",
+)
+
+
+def pytest_collection_modifyitems(items):
+    """Begin with the heavy files; the rest stays in its order."""
+    place = {name: index for index, name in enumerate(HEAVY_FILES)}
+    items.sort(key=lambda item: place.get(item.path.stem, len(place)))
+
 
 @pytest.fixture(autouse=True)
 def reproducible():

@@ -69,6 +69,7 @@ def test_labels_that_are_names():
     refused(compiled(), "return_inverse", IMAGES, names)
 
 
+@pytest.mark.once
 def test_other_losses_are_left_alone():
     ignoring = keras.losses.SparseCategoricalCrossentropy(
         from_logits=True, ignore_class=-1

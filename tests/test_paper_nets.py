@@ -182,6 +182,7 @@ def test_anchors_are_the_papers():
     }
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(("name", "image_size", "attended"), BUILT)
 def test_the_built_net(name, image_size, attended):
     row, model = ROWS[name], build(name, image_size)
@@ -195,6 +196,7 @@ def test_the_built_net(name, image_size, attended):
     assert np.isfinite(logits).all()
 
 
+@pytest.mark.once
 def test_statistics_of_vgg32():
     statistics = [
         weight

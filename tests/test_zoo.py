@@ -124,6 +124,7 @@ def test_cat_is_a_cat_as_uint8_and_float(classifier, cat):
     np.testing.assert_array_equal(as_float, logits)
 
 
+@pytest.mark.slow
 def test_classifier_is_scaling_backbone_and_head(classifier, cat):
     backbone = classifier.get_layer("efficientnet_lite0")
     kernel, bias = classifier.get_layer("predictions").get_weights()
