@@ -49,8 +49,7 @@ class AIBClassifier(BottleneckModel):
             continuous scores.
         latent_dim: Width of the latent.
         beta: Price of the latent's rate, in loss per nat.
-        pooling: `"avg"`, `"max"` or `"flatten"`: how the last map becomes a
-            vector.
+        pooling: How the last map becomes a vector: "avg", "max" or "flatten".
         activation: Activation of the output. `None` gives logits.
         preprocessor: Layer from pixels 0..255 to what the backbone expects,
             made part of the model. `None` if the backbone takes pixels.
@@ -167,8 +166,13 @@ class AIBClassifier(BottleneckModel):
 
     @property
     def backbone(self) -> keras.Model:
-        """The backbone as it was passed, without attention."""
+        """The backbone as it was passed."""
         return self._arguments.backbone
+
+    @property
+    def attention_layer(self) -> str | None:
+        """Where in the backbone the attention is; `None` for the output."""
+        return self._arguments.attention_layer
 
     @property
     def preprocessor(self) -> keras.layers.Layer | None:

@@ -41,9 +41,8 @@ def freeze(model: AIBClassifier, trainable: str = "tail") -> None:
         )
     backbone = as_functional(model.backbone)
     frozen = [] if trainable == "all" else backbone.layers
-    attention_layer = model.get_config()["attention_layer"]
-    if trainable == "tail" and attention_layer is not None:
-        point = find_insertion_point(backbone, attention_layer)
+    if trainable == "tail" and model.attention_layer is not None:
+        point = find_insertion_point(backbone, model.attention_layer)
         frozen = keras.Model(backbone.inputs, point.tensor).layers
     # A flag left on the whole backbone would be set on its layers on reload.
     model.backbone.trainable = True

@@ -39,33 +39,17 @@ LABELS = {
 Row = dict[str, str]
 
 
-def _percent(value: float) -> str:
-    return f"{100 * value:.1f}"
+def _form(scale: float, specification: str) -> Callable[[float], str]:
+    return lambda value: format(scale * value, specification)
 
 
-def _percent2(value: float) -> str:
-    return f"{100 * value:.2f}"
-
-
-def _thousands(value: float) -> str:
-    return f"{value:,.0f}"
-
-
-def _three(value: float) -> str:
-    return f"{value:.3f}"
-
-
-def _whole(value: float) -> str:
-    return f"{value:.0f}"
-
-
-def _thousandths(value: float) -> str:
-    return f"{1e3 * value:.2f}"
-
-
-def _millions(value: float) -> str:
-    return f"{value / 1e6:.2f}"
-
+_percent = _form(100, ".1f")
+_percent2 = _form(100, ".2f")
+_thousands = _form(1, ",.0f")
+_three = _form(1, ".3f")
+_whole = _form(1, ".0f")
+_thousandths = _form(1e3, ".2f")
+_millions = _form(1e-6, ".2f")
 
 Column = tuple[str, str, Callable[[float], str]]
 
