@@ -31,6 +31,7 @@ def check_result(output, printed, num_rows):
         assert len(picture.convert("RGB").getcolors(1 << 24)) > 1000
 
 
+@pytest.mark.once
 @pytest.mark.slow
 def test_explain_vit(tmp_path, monkeypatch, capsys):
     random = np.random.default_rng(0)

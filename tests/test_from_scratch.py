@@ -106,7 +106,9 @@ def test_the_paper_s_loss_goes_into_the_model(tiny_vgg32):
 
 
 @pytest.mark.large
-@pytest.mark.parametrize("net", ["vgg32", "wrn28_10"])
+@pytest.mark.parametrize(
+    "net", ["vgg32", pytest.param("wrn28_10", marks=pytest.mark.once)]
+)
 def test_the_real_nets(net, few_images, tmp_path):
     rows, figures = run(net, tmp_path, "--variants", "aib_quantized")
     assert {row["model"] for row in rows} == {net}

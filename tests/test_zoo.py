@@ -333,6 +333,7 @@ def test_network_failure_names_the_remedy(monkeypatch):
     assert isinstance(caught.value.__cause__, ConnectionError)
 
 
+@pytest.mark.once
 @pytest.mark.large
 def test_conversion_reproduces_the_shipped_files(tmp_path):
     pytest.importorskip("torch")
@@ -355,6 +356,7 @@ def test_conversion_reproduces_the_shipped_files(tmp_path):
         assert sha256(path) == expected
 
 
+@pytest.mark.once
 @pytest.mark.large
 def test_converter_refuses_other_weights(tmp_path, monkeypatch):
     torch = pytest.importorskip("torch")
