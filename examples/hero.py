@@ -20,6 +20,7 @@ from keras_aib import attribution
 from keras_aib import data
 from keras_aib import visualization
 from keras_aib import zoo
+from keras_aib.data.decoding import resize_array
 
 MODEL = "aib_efficientnet_lite0.cifar10"
 LAYERS = ["block5b_", "block5c_"]
@@ -33,7 +34,7 @@ def main() -> None:
     model = zoo.load(MODEL)
     size = zoo.info(MODEL).image_size
     photo = square(cat())
-    shown = resized(photo, size)[None]
+    shown = resize_array(photo, size)[None].astype("float32")
     (train, labels), _ = data.load_cifar10()
     statistics = attribution.estimate_statistics(
         model,
@@ -101,17 +102,6 @@ def square(photo: np.ndarray) -> np.ndarray:
     side = photo.shape[0]
     left = (photo.shape[1] - side) // 2
     return photo[:, left : left + side]
-
-
-def resized(photo: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """A photo as `keras_aib.data` resizes it."""
-    (image,), _ = data.from_arrays(
-        photo[None],
-        [data.CIFAR10_CLASS_NAMES.index("cat")],
-        image_size=size,
-        class_names=data.CIFAR10_CLASS_NAMES,
-    )[0]
-    return image
 
 
 def parse_options() -> argparse.Namespace:

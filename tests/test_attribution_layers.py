@@ -9,9 +9,9 @@ from explained_models import residual_model
 from explained_models import statistics_of
 
 from keras_aib import attribution
-from keras_aib.attribution.list_layers import checked_layout
 from keras_aib.graph.explained_model import ExplainedModel
 from keras_aib.graph.layer_tree import find_layer
+from keras_aib.graph.located_layers import checked_layout
 from keras_aib.graph.traced_layers import trace_layers
 from keras_aib.models import AIBClassifier
 

@@ -47,7 +47,7 @@ def run_blocks(page, folder):
 
 # What each page leaves behind.
 PAGES = {
-    "README.md": {"attention.png", "model.onnx", "bits.png"},
+    "README.md": {"attention.png", "model.keras", "model.onnx", "bits.png"},
     "docs/guides/fine_tune.md": {"model.keras", "my_preset", "pictures"},
     "docs/guides/where_it_looks.md": {"attention.png"},
     "docs/guides/explain_in_bits.md": {"bits.png", "explanations.png"},

@@ -6,7 +6,6 @@ import keras
 
 from keras_aib.graph.explained_model import ExplainedModel
 from keras_aib.graph.located_layers import can_have_places
-from keras_aib.graph.located_layers import checked_layout as checked_layout
 from keras_aib.graph.located_layers import with_places
 from keras_aib.graph.traced_layers import trace_layers
 

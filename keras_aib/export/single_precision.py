@@ -21,7 +21,11 @@ def compute_dtype(model: keras.Model) -> str:
     Returns:
         `"bfloat16"`, `"float16"` or `"float32"`.
     """
-    dtypes = {layer.compute_dtype for layer in _layers(model)}
+    dtypes = {
+        layer.compute_dtype
+        for layer in flat_layers(model)
+        if layer is not model
+    }
     for dtype in ("bfloat16", "float16"):
         if dtype in dtypes:
             return dtype
@@ -74,17 +78,13 @@ def in_single_precision(model: keras.Model) -> keras.Model:
 
 def unregistered_classes(model: keras.Model) -> dict[str, Any]:
     """Classes of a model's layers that Keras could not find by their names."""
-    classes = {type(layer) for layer in [model, *_layers(model)]}
+    classes = {type(layer) for layer in flat_layers(model)}
     return {
         found.__name__: found
         for found in classes
         if not found.__module__.startswith("keras.")
         and keras.saving.get_registered_name(found) == found.__name__
     }
-
-
-def _layers(model: keras.Model) -> list[Any]:
-    return [layer for layer in flat_layers(model) if layer is not model]
 
 
 def _raise_precision(saved: Path, raised: Path) -> None:

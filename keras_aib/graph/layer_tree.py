@@ -8,7 +8,7 @@ import keras
 
 from keras_aib.graph.retrace import feature_levels
 from keras_aib.graph.shared_layer import is_same_layer
-from keras_aib.utils.keras_internals import call_of
+from keras_aib.utils.keras_internals import find_source
 from keras_aib.utils.keras_internals import inner_layers
 
 
@@ -171,6 +171,6 @@ def _layer_of_level(
             continue
         tensor = feature_levels(holder).get(name)
         if tensor is not None:
-            operation, _, _ = call_of(tensor)
+            operation = find_source(tensor).operation
             return [x for x in places if is_same_layer(x.layer, operation)]
     return []

@@ -23,6 +23,7 @@ from keras_aib.graph.probing import span_of
 from keras_aib.graph.traced_layers import TRACED_BATCH
 from keras_aib.graph.traced_layers import TracedLayer
 from keras_aib.utils.compilation import compile_function
+from keras_aib.utils.keras_internals import MODEL_MODULES
 
 # These leave rows, columns and channels where they are.
 KEEPING = {
@@ -67,10 +68,9 @@ KEEPING = {
 }
 # Models whose layers are known to keep places; others are looked at.
 KNOWN_MODULES = (
-    "keras.src.applications.",
+    *MODEL_MODULES,
     "keras_aib.",
     "keras_cv.",
-    "keras_hub.src.models.",
 )
 LARGEST_PADDING = 3
 

@@ -13,7 +13,7 @@ import keras
 from keras import tree
 
 from keras_aib.graph.shared_layer import share_layer
-from keras_aib.utils.keras_internals import call_of
+from keras_aib.utils.keras_internals import find_source
 
 
 @dataclass(frozen=True)
@@ -32,21 +32,6 @@ class InsertionPoint:
     def tensor(self) -> Any:
         """The tensor, as the backbone itself computes it."""
         return tree.flatten(self.operation.output)[self.output_index]
-
-
-@dataclass(frozen=True)
-class TensorSource:
-    """What a tensor was made by.
-
-    Attributes:
-        operation: Layer, model or operation.
-        output_index: Position of the tensor among its outputs.
-        inputs: Keras tensors that it was made of.
-    """
-
-    operation: Any
-    output_index: int
-    inputs: list[Any]
 
 
 def as_functional(backbone: Any) -> keras.Model:
@@ -248,11 +233,6 @@ def replaced_attribute(owner: Any, name: str, value: Any) -> Iterator[None]:
             setattr(owner, name, original)
         else:
             delattr(owner, name)
-
-
-def find_source(tensor: Any) -> TensorSource:
-    """The operation behind a Keras tensor, and what went into it."""
-    return TensorSource(*call_of(tensor))
 
 
 def free_name(name: str, taken: Collection[str]) -> str:

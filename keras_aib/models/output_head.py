@@ -9,8 +9,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_aib.graph.retrace import find_source
 from keras_aib.graph.retrace import replaced_attribute
+from keras_aib.utils.keras_internals import find_source
 
 OUTPUT_KINDS = (
     "logits",

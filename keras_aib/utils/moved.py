@@ -45,6 +45,9 @@ class _Moved(MetaPathFinder, Loader):
 
 
 def _new_name(name: str) -> str | None:
+    # It is asked for every module that the program imports.
+    if not name.startswith("keras_aib."):
+        return None
     for old, new in MOVED.items():
         if name == old:
             return new
